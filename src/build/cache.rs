@@ -1,0 +1,601 @@
+//! The build cache: results of steps by key, each the upper directory of its overlay, used in place.
+//!
+//! ```text
+//! build/steps/<key>/entry.json   what it is; without it, or unreadable, the step is not here
+//! build/steps/<key>/fs           the files, until they become a layer of an image
+//! build/tmp/<name>/              a step in the making, its `lock` held; unlocked it is garbage
+//! build/locks/<key>              held by who makes that step
+//! build/mounts/<id>/             `RUN --mount=type=cache`
+//! build/synced.json              up to when entries of earlier boots have reached the disk
+//! ```
+//! Owns these directories. An entry appears by one rename and never changes, but that its files may move to the layer store
+//! (then its record says which layer; a pin keeps it there). Works as root of the user's namespace. Knows no Dockerfiles.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Error;
+use crate::image::LayerStore;
+use crate::spec::Digest;
+use crate::sys::identity::boot_id;
+use crate::sys::tree::remove_tree;
+
+const VERSION: u32 = 1;
+const ENTRY: &str = "entry.json";
+const TREE: &str = "fs";
+const LOCK: &str = "lock";
+/// Boots remembered in `synced.json`.
+const BOOTS: usize = 16;
+/// Largest record read.
+const MAX_ENTRY: u64 = 1 << 20;
+
+/// The result of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Files, in the entry's own directory.
+    Own,
+    /// Nothing was changed.
+    Nothing,
+    /// Files, in the layer store.
+    Layer(Digest),
+    /// The same as another step's, whose inputs had other keys and the same content.
+    Same(String),
+}
+
+/// The record of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Version of this record's form.
+    pub version: u32,
+    /// Its key.
+    pub key: String,
+    /// When it was made, nanoseconds since 1970.
+    pub created: i64,
+    /// The boot it was made in.
+    pub boot: String,
+    /// The instruction, for people.
+    pub what: String,
+    /// Bytes of its files.
+    pub size: u64,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// What else the step found out (a download's digest), for later steps.
+    #[serde(default)]
+    pub facts: BTreeMap<String, String>,
+}
+
+/// The cache of one data directory.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    data: PathBuf,
+    root: PathBuf,
+    synced: BTreeMap<String, i64>,
+}
+
+/// A step in the making: a directory that goes when this is dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    root: PathBuf,
+    name: String,
+    _lock: File,
+}
+
+/// Held by who makes a step.
+#[derive(Debug)]
+pub struct StepLock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Drop for StepLock {
+    fn drop(&mut self) {
+        // Whoever waits for it notices that the file is another.
+        fs::remove_file(&self.path).ok();
+    }
+}
+
+impl Cache {
+    /// The cache under `data`; touches nothing.
+    pub fn open(data: &Path) -> Self {
+        let root = data.join("build");
+        let synced = fs::read(root.join("synced.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        Self { data: data.to_owned(), root, synced: synced.unwrap_or_default() }
+    }
+
+    fn entry_dir(&self, key: &str) -> PathBuf {
+        self.root.join("steps").join(key)
+    }
+
+    /// The record of a step, if it is here and whole; of the step that is the same, if it is but a reference.
+    pub fn get(&self, key: &str) -> Option<Entry> {
+        let entry = self.read(key)?;
+        match &entry.outcome {
+            Outcome::Same(other) => self.read(other).filter(|entry| !matches!(entry.outcome, Outcome::Same(_))),
+            _ => Some(entry),
+        }
+    }
+
+    fn read(&self, key: &str) -> Option<Entry> {
+        let path = self.entry_dir(key).join(ENTRY);
+        let meta = fs::metadata(&path).ok()?;
+        if meta.len() > MAX_ENTRY {
+            return None;
+        }
+        let entry: Entry = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
+        let safe = entry.boot == boot_id() || self.synced.get(&entry.boot).is_some_and(|until| entry.created <= *until);
+        let whole = entry.version == VERSION && entry.key == key && safe;
+        (whole && self.files_are_here(&entry)).then_some(entry)
+    }
+
+    fn files_are_here(&self, entry: &Entry) -> bool {
+        match &entry.outcome {
+            Outcome::Own => self.entry_dir(&entry.key).join(TREE).exists(),
+            Outcome::Layer(layer) => LayerStore::open(&self.data).has(layer),
+            Outcome::Nothing | Outcome::Same(_) => true,
+        }
+    }
+
+    /// The files of a step; none when it made none.
+    ///
+    /// # Errors
+    /// When they have gone (a cache that was cleared meanwhile).
+    pub fn files(&self, key: &str) -> Result<Option<PathBuf>, Error> {
+        let entry = self.get(key).ok_or_else(|| Error::Storage(format!("the build cache lost step {key}: build again")))?;
+        match &entry.outcome {
+            Outcome::Own => Ok(Some(self.entry_dir(&entry.key).join(TREE))),
+            Outcome::Layer(layer) => Ok(LayerStore::open(&self.data).dir(layer)),
+            Outcome::Nothing | Outcome::Same(_) => Ok(None),
+        }
+    }
+
+    /// Notes that a step was used.
+    pub fn touch(&self, key: &str) {
+        let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+        rustix::fs::utimensat(rustix::fs::CWD, self.entry_dir(key), &times, rustix::fs::AtFlags::empty()).ok();
+    }
+
+    /// A directory for a step in the making, with `upper` in it, open to all.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn scratch(&self) -> Result<Scratch, Error> {
+        let tmp = self.root.join("tmp");
+        make_dir(&tmp)?;
+        let name = random_name()?;
+        let dir = tmp.join(&name);
+        DirBuilder::new().mode(0o700).create(&dir).map_err(Error::io("create directory", &dir))?;
+        let lock = open_lock(&dir.join(LOCK))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+            return Err(Error::Storage(format!("{} is not ours", dir.display())));
+        }
+        Ok(Scratch { root: self.root.clone(), name, _lock: lock })
+    }
+
+    /// Waits until nobody else makes the step.
+    ///
+    /// # Errors
+    /// When the lock cannot be made.
+    pub fn lock(&self, key: &str, waiting: &mut dyn FnMut()) -> Result<StepLock, Error> {
+        let dir = self.root.join("locks");
+        make_dir(&dir)?;
+        lock_file(&dir.join(key), waiting)
+    }
+
+    /// Puts a step in place. When somebody was faster, theirs counts.
+    ///
+    /// # Errors
+    /// When it cannot be written or renamed.
+    pub fn publish(&self, scratch: &Scratch, entry: &Entry) -> Result<(), Error> {
+        let out = scratch.dir().join("out");
+        make_dir(&out)?;
+        if entry.outcome == Outcome::Own {
+            let (from, to) = (scratch.upper(), out.join(TREE));
+            fs::rename(&from, &to).map_err(Error::io("rename", &from))?;
+        }
+        write_json(&out.join(ENTRY), entry)?;
+        let to = self.entry_dir(&entry.key);
+        make_dir(&self.root.join("steps"))?;
+        for _ in 0..8 {
+            match fs::rename(&out, &to) {
+                Ok(()) => return Ok(()),
+                Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+                    if self.read(&entry.key).is_some() {
+                        return Ok(());
+                    }
+                    // What a power cut left of it, or a reference to what has gone.
+                    self.remove(&entry.key)?;
+                }
+                Err(error) => return Err(Error::io("rename", &out)(error)),
+            }
+        }
+        Err(Error::Storage(format!("cannot put step {} in the build cache", entry.key)))
+    }
+
+    /// Notes that another key stands for the same result.
+    ///
+    /// # Errors
+    /// As [`Cache::publish`].
+    pub fn same(&self, key: &str, as_key: &str, what: &str) -> Result<(), Error> {
+        let scratch = self.scratch()?;
+        self.publish(&scratch, &Entry::new(key, what, 0, Outcome::Same(as_key.to_owned())))
+    }
+
+    /// As [`Cache::same`], in place of what the key stood for so far, which goes.
+    ///
+    /// # Errors
+    /// As [`Cache::publish`].
+    pub fn replace(&self, key: &str, as_key: &str, what: &str) -> Result<(), Error> {
+        self.remove(key)?;
+        self.same(key, as_key, what)
+    }
+
+    /// Makes a layer of a step's files with `take`, which moves them, unless that was done before. Returns its digest;
+    /// none when the step made nothing.
+    ///
+    /// # Errors
+    /// Those of `take`; a step that has gone.
+    pub fn into_layer(&self, key: &str, take: impl FnOnce(&Path) -> Result<Digest, Error>) -> Result<Option<Digest>, Error> {
+        let entry = self.get(key).ok_or_else(|| Error::Storage(format!("the build cache lost step {key}: build again")))?;
+        let _lock = self.lock(&entry.key, &mut || ())?;
+        let entry = self.get(&entry.key).ok_or_else(|| Error::Storage(format!("the build cache lost step {key}: build again")))?;
+        match entry.outcome.clone() {
+            Outcome::Nothing | Outcome::Same(_) => Ok(None),
+            Outcome::Layer(layer) => Ok(Some(layer)),
+            Outcome::Own => {
+                let dir = self.entry_dir(&entry.key);
+                let layer = take(&dir.join(TREE))?;
+                crate::image::lease::pin(&self.data, &entry.key, &layer).map_err(|error| Error::Storage(error.to_string()))?;
+                let entry = Entry { outcome: Outcome::Layer(layer.clone()), ..entry };
+                write_json(&dir.join(ENTRY), &entry)?;
+                Ok(Some(layer))
+            }
+        }
+    }
+
+    /// All steps with when they were last used (seconds since 1970), whole or not (then without a record).
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn list(&self) -> Result<Vec<(String, i64, Option<Entry>)>, Error> {
+        let mut all = Vec::new();
+        for name in names(&self.root.join("steps"))? {
+            let used = fs::metadata(self.entry_dir(&name)).map_or(0, |meta| meta.mtime());
+            let entry = self.read(&name);
+            all.push((name, used, entry));
+        }
+        Ok(all)
+    }
+
+    /// The directories of cache mounts: name, last change (seconds since 1970).
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn mounts(&self) -> Result<Vec<(String, PathBuf, i64)>, Error> {
+        let dir = self.root.join("mounts");
+        let found = names(&dir)?.into_iter().filter(|name| !name.ends_with(".lock"));
+        Ok(found
+            .map(|name| {
+                let path = dir.join(&name);
+                let used = fs::metadata(&path).map_or(0, |meta| meta.mtime());
+                (name, path, used)
+            })
+            .collect())
+    }
+
+    /// Where a cache mount of this name is kept; the name is hashed, it comes from a Dockerfile.
+    pub fn mount_dir(&self, name: &str) -> PathBuf {
+        self.root.join("mounts").join(Digest::of(name.as_bytes()).hex())
+    }
+
+    /// The lock of a cache mount's directory: shared by users, exclusive with `sharing=locked` and for removal. None when
+    /// `wait` is not set and it is taken.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn lock_mount(&self, dir: &Path, exclusive: bool, wait: bool) -> Result<Option<File>, Error> {
+        if let Some(parent) = dir.parent() {
+            make_dir(parent)?;
+        }
+        let path = dir.with_extension("lock");
+        let file = open_lock(&path)?;
+        let operation = match (exclusive, wait) {
+            (true, true) => FlockOperation::LockExclusive,
+            (true, false) => FlockOperation::NonBlockingLockExclusive,
+            (false, true) => FlockOperation::LockShared,
+            (false, false) => FlockOperation::NonBlockingLockShared,
+        };
+        match rustix::io::retry_on_intr(|| flock(&file, operation)) {
+            Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Some(file)),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(Error::io("lock", &path)(errno.into())),
+        }
+    }
+
+    /// Removes a step, its layer being left to the image store.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, key: &str) -> Result<(), Error> {
+        let from = self.entry_dir(key);
+        let scratch = self.scratch()?;
+        let to = scratch.dir().join("gone");
+        match fs::rename(&from, &to) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io("remove", &from)(error)),
+        }
+        crate::image::lease::unpin(&self.data, key);
+        Ok(())
+    }
+
+    /// Removes a cache mount's directory, unless somebody uses it. Returns whether it went.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_mount(&self, dir: &Path) -> Result<bool, Error> {
+        let Some(_lock) = self.lock_mount(dir, true, false)? else { return Ok(false) };
+        let scratch = self.scratch()?;
+        fs::rename(dir, scratch.dir().join("gone")).map_err(Error::io("remove", dir))?;
+        fs::remove_file(dir.with_extension("lock")).ok();
+        Ok(true)
+    }
+
+    /// Held by each build as long as it runs.
+    ///
+    /// # Errors
+    /// When the lock cannot be made.
+    pub fn in_use(&self) -> Result<File, Error> {
+        make_dir(&self.root)?;
+        let path = self.root.join("use.lock");
+        let file = open_lock(&path)?;
+        match rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockShared)) {
+            Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(file),
+            Err(errno) => Err(Error::io("lock", &path)(errno.into())),
+        }
+    }
+
+    /// Held by who removes; none when a build runs.
+    ///
+    /// # Errors
+    /// When the lock cannot be made.
+    pub fn alone(&self) -> Result<Option<File>, Error> {
+        make_dir(&self.root)?;
+        let path = self.root.join("use.lock");
+        let file = open_lock(&path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Some(file)),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(Error::io("lock", &path)(errno.into())),
+        }
+    }
+
+    /// Removes what interrupted builds left.
+    pub fn sweep(&self) {
+        let tmp = self.root.join("tmp");
+        for name in names(&tmp).unwrap_or_default() {
+            let dir = tmp.join(&name);
+            let free = match File::open(dir.join(LOCK)) {
+                Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
+                // Made this moment, or its end begun: old ones only.
+                Err(_) => fs::metadata(&dir).is_ok_and(|meta| meta.modified().is_ok_and(is_old)),
+            };
+            if free {
+                remove_below(&tmp, &name);
+            }
+        }
+        let locks = self.root.join("locks");
+        for name in names(&locks).unwrap_or_default() {
+            let path = locks.join(&name);
+            if let Ok(file) = File::open(&path)
+                && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+                && is_at(&file, &path)
+            {
+                fs::remove_file(&path).ok();
+            }
+        }
+    }
+
+    /// Notes that what was made up to now has reached the disk, after making sure of it.
+    ///
+    /// # Errors
+    /// When syncing fails.
+    pub fn sync(&self) -> Result<(), Error> {
+        let until = crate::format::time::now();
+        let dir = File::open(&self.data).map_err(Error::io("open", &self.data))?;
+        rustix::fs::syncfs(dir.as_fd()).map_err(|errno| Error::io("sync", &self.data)(errno.into()))?;
+        let mut synced = Self::open(&self.data).synced;
+        synced.insert(boot_id().to_owned(), until);
+        while synced.len() > BOOTS {
+            let oldest = synced.iter().min_by_key(|(_, until)| **until).map(|(boot, _)| boot.clone());
+            oldest.and_then(|boot| synced.remove(&boot));
+        }
+        write_json(&self.root.join("synced.json"), &synced)
+    }
+}
+
+impl Entry {
+    /// Made now.
+    pub fn new(key: &str, what: &str, size: u64, outcome: Outcome) -> Self {
+        Self {
+            version: VERSION,
+            key: key.to_owned(),
+            created: crate::format::time::now(),
+            boot: boot_id().to_owned(),
+            what: what.to_owned(),
+            size,
+            outcome,
+            facts: BTreeMap::new(),
+        }
+    }
+}
+
+impl Scratch {
+    /// The directory.
+    pub fn dir(&self) -> PathBuf {
+        self.root.join("tmp").join(&self.name)
+    }
+
+    /// Where a step's changes go.
+    pub fn upper(&self) -> PathBuf {
+        self.dir().join("upper")
+    }
+
+    /// A new empty directory in it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn subdir(&self, name: &str) -> Result<PathBuf, Error> {
+        let path = self.dir().join(name);
+        make_dir(&path)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        remove_below(&self.root.join("tmp"), &self.name);
+    }
+}
+
+fn is_old(time: std::time::SystemTime) -> bool {
+    time.elapsed().is_ok_and(|age| age.as_secs() > 3600)
+}
+
+fn random_name() -> Result<String, Error> {
+    let mut random = [0_u8; 8];
+    getrandom::fill(&mut random).map_err(|error| Error::Internal(format!("no random numbers: {error}")))?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(random)))
+}
+
+pub(super) fn make_dir(path: &Path) -> Result<(), Error> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::io("create directory", path))
+}
+
+fn open_lock(path: &Path) -> Result<File, Error> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(Error::io("create", path))
+}
+
+fn lock_file(path: &Path, waiting: &mut dyn FnMut()) -> Result<StepLock, Error> {
+    loop {
+        let file = open_lock(path)?;
+        let outcome = match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => {
+                waiting();
+                rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
+            }
+            other => other,
+        };
+        match outcome {
+            // File systems without locks do without.
+            Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            Err(errno) => return Err(Error::io("lock", path)(errno.into())),
+        }
+        if is_at(&file, path) {
+            return Ok(StepLock { path: path.to_owned(), _file: file });
+        }
+    }
+}
+
+/// Whether `path` still names the open file.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(ours), Ok(there)) => (ours.ino(), ours.dev()) == (there.ino(), there.dev()),
+        _ => false,
+    }
+}
+
+/// Removes a directory of ours with all that is in it. What cannot be removed is left for the next sweep.
+fn remove_below(dir: &Path, name: &str) {
+    let (Ok(fd), Ok(name)) = (File::open(dir), CString::new(name)) else { return };
+    remove_tree(fd.as_fd(), &name).ok();
+}
+
+fn names(path: &Path) -> Result<Vec<String>, Error> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(Error::io("read directory", path))?,
+    };
+    Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let aside = path.with_extension(format!("{}.new", std::process::id()));
+    let write = || {
+        fs::write(&aside, serde_json::to_vec(value)?)?;
+        fs::rename(&aside, path)
+    };
+    write().map_err(Error::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_appear_whole_or_not_at_all() {
+        let dir = std::env::temp_dir().join(format!("kelp-cache-{}", std::process::id()));
+        let cache = Cache::open(&dir);
+        let key = "a".repeat(64);
+        assert!(cache.get(&key).is_none());
+        let scratch = cache.scratch().unwrap();
+        fs::create_dir(scratch.upper()).unwrap();
+        fs::write(scratch.upper().join("file"), "x").unwrap();
+        cache.publish(&scratch, &Entry::new(&key, "RUN x", 1, Outcome::Own)).unwrap();
+        drop(scratch);
+        let files = cache.files(&key).unwrap().unwrap();
+        assert_eq!(fs::read(files.join("file")).unwrap(), b"x");
+        // Another name for it.
+        cache.same("b", &key, "RUN x").unwrap();
+        assert_eq!(cache.get("b").unwrap().key, key);
+        // A second maker's result does not replace the first.
+        let scratch = cache.scratch().unwrap();
+        fs::create_dir(scratch.upper()).unwrap();
+        cache.publish(&scratch, &Entry::new(&key, "RUN x", 0, Outcome::Own)).unwrap();
+        drop(scratch);
+        assert_eq!(cache.get(&key).unwrap().size, 1);
+        // Another boot, not synced: not to be trusted.
+        let entry = Entry { boot: "other".into(), ..cache.get(&key).unwrap() };
+        write_json(&cache.entry_dir(&key).join(ENTRY), &entry).unwrap();
+        assert!(cache.get(&key).is_none());
+        assert!(cache.get("b").is_none());
+        // Damage is absence.
+        fs::write(cache.entry_dir(&key).join(ENTRY), "{").unwrap();
+        assert!(cache.get(&key).is_none());
+        cache.remove(&key).unwrap();
+        assert!(names(&dir.join("build/tmp")).unwrap().is_empty());
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_the_dead_left_is_swept() {
+        let dir = std::env::temp_dir().join(format!("kelp-cache-sweep-{}", std::process::id()));
+        let cache = Cache::open(&dir);
+        let mine = cache.scratch().unwrap();
+        let dead = dir.join("build/tmp/dead");
+        fs::create_dir_all(&dead).unwrap();
+        fs::write(dead.join(LOCK), "").unwrap();
+        fs::create_dir_all(dead.join("upper/deep")).unwrap();
+        cache.sweep();
+        assert!(!dead.exists());
+        assert!(mine.dir().exists());
+        drop(mine);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

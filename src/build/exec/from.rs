@@ -1,0 +1,99 @@
+//! `FROM`: what a stage starts with: nothing, another stage, an image.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::build::config;
+use crate::build::key::Key;
+use crate::build::progress::{Sink, StepId, What};
+use crate::engine::Error;
+use crate::engine::image::{self, Progress, Step};
+use crate::spec::container::ImageSource;
+use crate::spec::{Digest, Platform, Reference};
+
+use super::stage::StageResult;
+use super::{Build, Failure, LayerRef};
+
+impl Build<'_> {
+    /// The platform stages are built for unless they say otherwise.
+    pub(super) fn platform(&self) -> Platform {
+        self.options.platform.clone().unwrap_or_else(Platform::host)
+    }
+
+    /// An empty file system.
+    pub(super) fn scratch_image(&self, platform: &Platform) -> StageResult {
+        StageResult { config: config::scratch(platform), key: Key::new("scratch").text(&self.epoch()).finish(), ..StageResult::default() }
+    }
+
+    /// The time files are cut to is part of what steps come to: their digests differ.
+    fn epoch(&self) -> String {
+        self.options.epoch.map_or(String::new(), |epoch| epoch.to_string())
+    }
+
+    /// An image, fetched once per build. `step` is told about it when it is this call that fetches.
+    pub(super) fn image(&self, name: &str, platform: &Platform, step: StepId) -> Result<Arc<StageResult>, Failure> {
+        let place = {
+            let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(images.entry(format!("{name} {platform}")).or_default())
+        };
+        let mut found = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(image) = &*found {
+            return Ok(Arc::clone(image));
+        }
+        if self.is_stopped() {
+            return Err(Failure::canceled());
+        }
+        let options = crate::engine::options::PullOptions { platform: Some(platform.clone()), ..self.options.pull.clone() };
+        let progress = Pull { sink: self.sink, step, totals: Mutex::default() };
+        let source = ImageSource::Image(name.to_owned());
+        let image = image::for_run(self.engine, &source, &options, &progress)?
+            .ok_or_else(|| Error::not_found("image", name))?;
+        let layers: Vec<Digest> = image.config.rootfs.diff_ids.clone();
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).keep(&layers)?;
+        let key = Key::new("image").text(&self.epoch()).list(layers.iter().map(ToString::to_string)).finish();
+        let result = Arc::new(StageResult {
+            config: image.config,
+            layers: layers.into_iter().map(LayerRef::Layer).collect(),
+            key,
+            base: Some(image.record.id),
+            ..StageResult::default()
+        });
+        *found = Some(Arc::clone(&result));
+        Ok(result)
+    }
+}
+
+/// The progress of a pull, told as that of a step.
+struct Pull<'s> {
+    sink: &'s dyn Sink,
+    step: StepId,
+    totals: Mutex<BTreeMap<Digest, u64>>,
+}
+
+impl Pull<'_> {
+    fn tell(&self, blob: &Digest, current: u64) {
+        let total = self.totals.lock().unwrap_or_else(PoisonError::into_inner).get(blob).copied();
+        self.sink.now(self.step, What::Progress { item: blob.short().to_owned(), current, total });
+    }
+}
+
+impl Progress for Pull<'_> {
+    fn resolving(&self, reference: &Reference) {
+        self.sink.now(self.step, What::Note(format!("resolve {reference}")));
+    }
+
+    fn layer(&self, blob: &Digest, total: u64) {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner).insert(blob.clone(), total);
+    }
+
+    fn step(&self, blob: &Digest, step: Step) {
+        if matches!(step, Step::Done | Step::Present) {
+            let total = self.totals.lock().unwrap_or_else(PoisonError::into_inner).get(blob).copied();
+            self.tell(blob, total.unwrap_or(0));
+        }
+    }
+
+    fn advance(&self, blob: &Digest, position: u64) {
+        self.tell(blob, position);
+    }
+}

@@ -1,0 +1,200 @@
+//! One step with files: found in the cache, or made in a directory of its own and put there.
+//!
+//! A step has up to two keys. The first says how it was described (this instruction on that step, files of that stage)
+//! and costs nothing to compute. When it is not in the cache, a second one over the content of the inputs may be: then
+//! nothing is made, and the first is noted as standing for the same.
+
+use std::path::Path;
+
+use crate::build::cache::{Entry, Outcome, Scratch};
+use crate::build::progress::{StepId, What};
+use crate::engine::Error;
+use crate::engine::build::View;
+
+use super::{Build, Failure, LayerRef};
+
+/// What making a step came to.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// Its files are at the scratch directory's `upper`. Else there are none.
+    pub(super) files: bool,
+    /// Bytes of them.
+    pub(super) size: u64,
+    /// Found out on the way.
+    pub(super) facts: std::collections::BTreeMap<String, String>,
+}
+
+/// A step as it is asked for.
+pub(super) struct Step<'s> {
+    pub(super) id: StepId,
+    /// The first key.
+    pub(super) key: String,
+    /// The instruction, for people.
+    pub(super) what: &'s str,
+    /// Nothing of the cache counts.
+    pub(super) anew: bool,
+    /// What is below, whose root directory's owner and permissions it starts with.
+    pub(super) below: &'s [LayerRef],
+}
+
+/// What a step came to.
+#[derive(Debug, Clone)]
+pub(super) struct Done {
+    /// The key of its result.
+    pub(super) key: String,
+    /// It made files.
+    pub(super) files: bool,
+    /// When it was made, nanoseconds since 1970.
+    pub(super) created: i64,
+    /// Found out on the way.
+    pub(super) facts: std::collections::BTreeMap<String, String>,
+    /// It does not depend on what is below.
+    pub(super) independent: bool,
+}
+
+impl Done {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            key: entry.key.clone(),
+            files: entry.outcome != Outcome::Nothing,
+            created: entry.created,
+            facts: entry.facts.clone(),
+            independent: false,
+        }
+    }
+}
+
+impl Build<'_> {
+    /// Finds or makes a step. `content` computes the second key, if the step has one.
+    pub(super) fn step(
+        &self,
+        step: &Step<'_>,
+        content: Option<&mut dyn FnMut() -> Result<String, Failure>>,
+        make: &mut dyn FnMut(&Scratch) -> Result<Made, Failure>,
+    ) -> Result<Done, Failure> {
+        if self.is_stopped() {
+            return Err(Failure::canceled());
+        }
+        if !step.anew && let Some(done) = self.found(&step.key) {
+            self.sink.now(step.id, What::Cached);
+            return Ok(done);
+        }
+        let _lock = self.cache.lock(&step.key, &mut || {
+            self.sink.now(step.id, What::Note("waiting for another build that makes this step".to_owned()));
+        })?;
+        if !step.anew && let Some(done) = self.found(&step.key) {
+            self.sink.now(step.id, What::Cached);
+            return Ok(done);
+        }
+        let mut key = if step.anew { super::super::key::Key::new("anew").text(&step.key).text(&self.nonce).finish() } else { step.key.clone() };
+        let mut _second = None;
+        if let Some(content) = content {
+            let by_content = content()?;
+            if !step.anew {
+                _second = Some(self.cache.lock(&by_content, &mut || ())?);
+                if let Some(done) = self.found(&by_content) {
+                    self.cache.same(&step.key, &done.key, step.what)?;
+                    self.sink.now(step.id, What::Cached);
+                    return Ok(done);
+                }
+                key = by_content;
+            }
+        }
+        let _job = self.jobs.take()?;
+        self.sink.now(step.id, What::Started);
+        match self.make(step, &key, make) {
+            Ok(done) => {
+                self.sink.now(step.id, What::Done);
+                Ok(done)
+            }
+            Err(failure) if failure.is_canceled() || self.is_stopped() => {
+                self.sink.now(step.id, What::Canceled);
+                Err(Failure::canceled())
+            }
+            Err(failure) => {
+                self.sink.now(step.id, What::Failed { message: failure.message(), exit: failure.code() });
+                Err(failure)
+            }
+        }
+    }
+
+    fn found(&self, key: &str) -> Option<Done> {
+        let entry = self.cache.get(key)?;
+        self.cache.touch(key);
+        if entry.key != key {
+            self.cache.touch(&entry.key);
+        }
+        Some(Done::of(&entry))
+    }
+
+    fn make(
+        &self,
+        step: &Step<'_>,
+        key: &str,
+        make: &mut dyn FnMut(&Scratch) -> Result<Made, Failure>,
+    ) -> Result<Done, Failure> {
+        let scratch = self.cache.scratch()?;
+        let top = self.paths(step.below)?.pop();
+        make_upper(&scratch.upper(), top.as_deref())?;
+        let made = make(&scratch)?;
+        if self.is_stopped() {
+            return Err(Failure::canceled());
+        }
+        let outcome = if made.files { Outcome::Own } else { Outcome::Nothing };
+        let entry = Entry { facts: made.facts, ..Entry::new(key, step.what, made.size, outcome) };
+        self.cache.publish(&scratch, &entry)?;
+        if key != step.key {
+            if step.anew {
+                self.cache.replace(&step.key, key, step.what)?;
+            } else {
+                self.cache.same(&step.key, key, step.what)?;
+            }
+        }
+        Ok(Done::of(&entry))
+    }
+
+    /// A view of layers to be changed by a step.
+    pub(super) fn writable(&self, scratch: &Scratch, below: &[LayerRef]) -> Result<View, Error> {
+        let (work, merged) = (scratch.subdir("work")?, scratch.subdir("merged")?);
+        View::writable(&self.paths(below)?, &scratch.upper(), &work, &merged, self.sandbox.driver())
+    }
+
+    /// A view of layers to be read.
+    pub(in crate::build) fn readable(&self, scratch: &Scratch, name: &str, layers: &[LayerRef]) -> Result<View, Error> {
+        let place = scratch.subdir(name)?;
+        View::read_only(&self.paths(layers)?, &place, self.sandbox.driver())
+    }
+}
+
+/// The directory a step's changes go to. It stands for the root directory, so it looks like the one below.
+fn make_upper(upper: &Path, below: Option<&Path>) -> Result<(), Error> {
+    use std::os::fd::AsFd as _;
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().mode(0o755).create(upper).map_err(Error::io("create directory", upper))?;
+    let below = match below {
+        Some(path) => Some(std::fs::File::open(path).map_err(Error::io("open", path))?),
+        None => None,
+    };
+    let made = std::fs::File::open(upper).map_err(Error::io("open", upper))?;
+    crate::engine::build::like_root(made.as_fd(), below.as_ref().map(std::os::fd::AsFd::as_fd))
+        .map_err(|errno| Error::io("set attributes of", upper)(errno.into()))
+}
+
+/// Bytes and number of entries of a step's files; nothing when there are none.
+pub(super) fn measure(upper: &Path) -> Made {
+    let (mut size, mut any) = (0, false);
+    let mut todo = vec![upper.to_owned()];
+    while let Some(dir) = todo.pop() {
+        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
+        for entry in entries.flatten() {
+            any = true;
+            let Ok(meta) = entry.metadata() else { continue };
+            if meta.is_dir() {
+                todo.push(entry.path());
+            } else {
+                size += meta.len();
+            }
+        }
+    }
+    Made { files: any, size, ..Made::default() }
+}

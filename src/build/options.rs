@@ -1,0 +1,137 @@
+//! What one build is asked to do: plain data that doors (command line, compose, REST) fill. Files are named, not read.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::engine::options::PullOptions;
+pub use crate::image::compose::Format;
+use crate::spec::{ContainerSpec, NetworkMode, Platform};
+
+/// A build.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// The Dockerfile's text.
+    pub dockerfile: String,
+    /// Its name in messages.
+    pub dockerfile_name: String,
+    /// The build context's directory; none when there is only a Dockerfile.
+    pub context: Option<PathBuf>,
+    /// The ignore file, if there is one: name and text.
+    pub ignore: Option<(String, String)>,
+    /// `--build-context`.
+    pub contexts: BTreeMap<String, NamedContext>,
+    /// `--tag`.
+    pub tags: Vec<String>,
+    /// `--build-arg`, values looked up.
+    pub args: Vec<(String, String)>,
+    /// `--secret`.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// `--ssh`: sockets of agents by name.
+    pub ssh: BTreeMap<String, PathBuf>,
+    /// `--label`.
+    pub labels: Vec<(String, String)>,
+    /// `--annotation`.
+    pub annotations: BTreeMap<String, String>,
+    /// `--env`: variables of the image, after the base's; none is taken from the base.
+    pub env: Vec<(String, String)>,
+    /// `--unsetenv`.
+    pub unset_env: Vec<String>,
+    /// `--unsetlabel`.
+    pub unset_labels: Vec<String>,
+    /// `--no-cache`.
+    pub no_cache: bool,
+    /// `--no-cache-filter`: stages whose steps are made anew.
+    pub no_cache_stages: Vec<String>,
+    /// How base images are fetched.
+    pub pull: PullOptions,
+    /// `--platform`.
+    pub platform: Option<Platform>,
+    /// `--network`; none is the default network.
+    pub network: Option<NetworkMode>,
+    /// Limits, privileges, hosts, name servers of `RUN` steps.
+    pub spec: ContainerSpec,
+    /// `--volume`: binds of every `RUN` step (host path, target, read-only).
+    pub volumes: Vec<(PathBuf, String, bool)>,
+    /// `--allow security.insecure`, `--allow network.host`.
+    pub allow: Vec<String>,
+    /// Pass the caller's proxy variables to `RUN` (podman's default).
+    pub http_proxy: bool,
+    /// `--target`.
+    pub target: Option<String>,
+    /// `--squash`, `--squash-all`.
+    pub squash: Squash,
+    /// What becomes of the result.
+    pub outputs: Vec<Output>,
+    /// `--cache-from`: directories written by `--cache-to`.
+    pub cache_from: Vec<PathBuf>,
+    /// `--cache-to`.
+    pub cache_to: Vec<PathBuf>,
+    /// Steps at the same time; 0 chooses.
+    pub jobs: usize,
+    /// `--timestamp`, SOURCE_DATE_EPOCH: seconds since 1970, the time of the image and the latest of its files.
+    pub epoch: Option<i64>,
+    /// The manifest's form.
+    pub format: Format,
+    /// `--omit-history`.
+    pub omit_history: bool,
+}
+
+/// `--build-context NAME=…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedContext {
+    /// A directory.
+    Directory(PathBuf),
+    /// An image (`docker-image://`, `container-image://`).
+    Image(String),
+    /// A stage of the Dockerfile (`target:`).
+    Stage(String),
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file, read when a step needs it.
+    File(PathBuf),
+    /// A variable of the caller.
+    Env(String),
+}
+
+/// Whether layers are put together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Squash {
+    /// One layer per step.
+    #[default]
+    No,
+    /// One layer on those of the base.
+    New,
+    /// One layer in all.
+    All,
+}
+
+/// `--output`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// An image in the store.
+    Image,
+    /// The files in a directory.
+    Local(PathBuf),
+    /// The files as a tar archive; none is standard output.
+    Tar(Option<PathBuf>),
+    /// The image as an OCI archive.
+    Oci(Option<PathBuf>),
+    /// The image as a docker archive.
+    Docker(Option<PathBuf>),
+    /// Pushed to a registry.
+    Push,
+}
+
+/// What a build made.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub struct Built {
+    /// The image's id (`sha256:…`), if one was made.
+    pub image: Option<String>,
+    /// Digest of its manifest.
+    pub manifest: Option<String>,
+    /// Names it was given.
+    pub names: Vec<String>,
+}

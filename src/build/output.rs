@@ -1,0 +1,266 @@
+//! What becomes of the target stage: an image in the store, an archive, files.
+//!
+//! An image's layers are the steps' directories, renamed into the layer store; each is read once, for its digest. Archives
+//! of files are written from the layers as they lie, without mounting them.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+use super::exec::{Build, Failure, LayerRef, StageResult};
+use super::options::{Output, Squash};
+use super::progress::{StepId, What};
+use crate::engine::Error;
+use crate::format::time;
+use crate::image::Image;
+use crate::image::archive::tarw::{TarWriter, TreeOptions};
+use crate::image::archive::{self, SaveFormat};
+use crate::image::compose::{self, Draft, LayerOptions};
+use crate::image::config::History;
+use crate::image::store::Removal;
+use crate::image::{ImageConfig, ImageRecord};
+use crate::spec::{Digest, Reference};
+use crate::sys::copy_tree::{Owner, TreeCopy};
+
+use super::options::Built;
+
+impl Build<'_> {
+    /// Does with the result what was asked.
+    pub(super) fn export(&self, result: &StageResult) -> Result<Built, Failure> {
+        let mut built = Built::default();
+        for output in &self.options.outputs {
+            let step = self.name_step(match output {
+                Output::Image | Output::Push => "exporting to image".to_owned(),
+                Output::Local(_) => "exporting to client directory".to_owned(),
+                Output::Tar(_) => "exporting to client tarball".to_owned(),
+                Output::Oci(_) => "exporting to oci image format".to_owned(),
+                Output::Docker(_) => "exporting to docker image format".to_owned(),
+            });
+            self.sink.now(step, What::Started);
+            match self.output(result, output, step, &mut built) {
+                Ok(()) => self.sink.now(step, What::Done),
+                Err(failure) => {
+                    self.sink.now(step, What::Failed { message: failure.message(), exit: None });
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(built)
+    }
+
+    fn output(&self, result: &StageResult, output: &Output, step: StepId, built: &mut Built) -> Result<(), Failure> {
+        match output {
+            Output::Image | Output::Push => {
+                if built.image.is_some() {
+                    return Ok(());
+                }
+                let names = self.names()?;
+                let record = self.register(result, names.clone())?;
+                self.sink.now(step, What::Note(format!("writing image {}", record.id)));
+                for name in &names {
+                    self.sink.now(step, What::Note(format!("naming to {name}")));
+                }
+                built.image = Some(record.id.to_string());
+                built.manifest = record.manifests.first().map(ToString::to_string);
+                built.names = names.iter().map(ToString::to_string).collect();
+                Ok(())
+            }
+            Output::Local(dir) => self.local(result, dir),
+            Output::Tar(path) => {
+                let mut out = open_output(path.as_deref())?;
+                self.tar(result, &mut *out)?;
+                close_output(out, path.as_deref())
+            }
+            Output::Oci(path) => self.archive(result, SaveFormat::Oci, path.as_deref(), built),
+            Output::Docker(path) => self.archive(result, SaveFormat::Docker, path.as_deref(), built),
+        }
+    }
+
+    fn names(&self) -> Result<Vec<Reference>, Failure> {
+        let parse = |text: &String| self.store.reference(text).map_err(|error| Failure::Error(error.into()));
+        let names = self.options.tags.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        match names.iter().find(|name| name.digest().is_some()) {
+            Some(name) => Err(crate::image::StoreError::DigestTag(name.to_string()).into()),
+            None => Ok(names),
+        }
+    }
+
+    /// Makes an image of a state and names it.
+    pub(super) fn register(&self, result: &StageResult, names: Vec<Reference>) -> Result<ImageRecord, Failure> {
+        let options = self.options;
+        let mut config = result.config.clone();
+        self.finish_config(&mut config, result);
+        match options.squash {
+            Squash::No => {
+                for (history, layer) in &result.steps {
+                    let digest = match layer {
+                        Some(layer) => self.layer(layer, &config)?,
+                        None => None,
+                    };
+                    compose::append(&mut config, digest.as_ref(), history.clone());
+                }
+            }
+            Squash::New => {
+                let own: Vec<LayerRef> = result.steps.iter().filter_map(|(_, layer)| layer.clone()).collect();
+                let digest = self.squashed(&own, &config)?;
+                Self::squash_history(&mut config, result, digest.as_ref());
+            }
+            Squash::All => {
+                let layers = self.open_layers(&result.layers)?;
+                let mut lease = self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let tree = TreeOptions { newest: options.epoch, overrides: self.single_id, ..TreeOptions::default() };
+                let layer = compose::copy_layer(&self.store, &mut lease, self.single_id, move |tar| tar.merged(&layers, &TreeOptions { newest: tree.newest, overrides: tree.overrides, ..TreeOptions::default() }))
+                    .map_err(Error::from)?;
+                drop(lease);
+                config.rootfs.diff_ids.clear();
+                config.history.clear();
+                Self::squash_history(&mut config, result, Some(&layer.diff_id));
+            }
+        }
+        if options.omit_history {
+            config.history.clear();
+        }
+        let draft = Draft {
+            config,
+            names,
+            parent: result.base.clone().filter(|_| options.squash != Squash::All),
+            format: options.format,
+            annotations: options.annotations.clone(),
+        };
+        Ok(compose::register(&self.store, &draft).map_err(Error::from)?)
+    }
+
+    /// What the command line says about the configuration.
+    fn finish_config(&self, config: &mut ImageConfig, result: &StageResult) {
+        let options = self.options;
+        config.config.labels.extend(options.labels.iter().cloned());
+        config.config.labels.retain(|key, _| !options.unset_labels.contains(key));
+        config.config.env.retain(|entry| !options.unset_env.iter().any(|name| entry.split('=').next() == Some(name)));
+        config.created = match options.epoch {
+            Some(epoch) => Some(time::rfc3339_nano(epoch.saturating_mul(1_000_000_000))),
+            None if result.created > 0 => Some(time::rfc3339_nano(result.created)),
+            None => config.created.take().or_else(|| Some(time::rfc3339_nano(time::now()))),
+        };
+    }
+
+    /// One entry for all that was done, in the place of the others.
+    fn squash_history(config: &mut ImageConfig, result: &StageResult, layer: Option<&Digest>) {
+        let said: Vec<&str> = result.steps.iter().filter_map(|(history, _)| history.created_by.as_deref()).collect();
+        let history = History { created: config.created.clone(), created_by: Some(said.join("; ")), ..History::default() };
+        compose::append(config, layer, history);
+    }
+
+    /// The digest of a step's files as a layer on those the configuration has so far.
+    fn layer(&self, layer: &LayerRef, config: &ImageConfig) -> Result<Option<Digest>, Failure> {
+        let key = match layer {
+            LayerRef::Layer(digest) => return Ok(Some(digest.clone())),
+            LayerRef::Step(key) => key,
+        };
+        Ok(self.cache.into_layer(key, |upper| self.take(upper, config))?)
+    }
+
+    fn take(&self, upper: &Path, config: &ImageConfig) -> Result<Digest, Error> {
+        let mut lease = self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let options = LayerOptions {
+            below: &config.rootfs.diff_ids,
+            newest: self.options.epoch,
+            single_id: self.single_id,
+            ..LayerOptions::default()
+        };
+        let layer = compose::take_layer(&self.store, &mut lease, upper, &options)?;
+        Ok(layer.diff_id)
+    }
+
+    /// One layer of several steps.
+    fn squashed(&self, layers: &[LayerRef], config: &ImageConfig) -> Result<Option<Digest>, Failure> {
+        let paths = self.paths(layers)?;
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        let scratch = self.cache.scratch()?;
+        let into = scratch.subdir("squash")?;
+        super::squash::merge(&paths, &into)?;
+        Ok(Some(self.take(&into, config)?))
+    }
+
+    fn open_layers(&self, layers: &[LayerRef]) -> Result<Vec<OwnedFd>, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = |path: &PathBuf| rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| Error::io("open", path)(errno.into()));
+        self.paths(layers)?.iter().rev().map(open).collect()
+    }
+
+    fn tar(&self, result: &StageResult, out: &mut dyn Write) -> Result<(), Failure> {
+        let layers = self.open_layers(&result.layers)?;
+        let mut tar = TarWriter::new(BufWriter::with_capacity(256 << 10, out));
+        let tree = TreeOptions { newest: self.options.epoch, overrides: self.single_id, ..TreeOptions::default() };
+        let written = tar.merged(&layers, &tree).and_then(|()| tar.finish()).and_then(|mut out| out.flush());
+        written.map_err(|error| Error::io("write", "the archive")(error).into())
+    }
+
+    /// The files, as the caller's own.
+    fn local(&self, result: &StageResult, dir: &Path) -> Result<(), Failure> {
+        std::fs::create_dir_all(dir).map_err(Error::io("create directory", dir))?;
+        let scratch = self.cache.scratch()?;
+        let view = self.readable(&scratch, "export", &result.layers)?;
+        let from = view.open_root()?;
+        let to = File::open(dir).map_err(Error::io("open", dir))?;
+        let mask = rustix::process::umask(Mode::empty());
+        let copied = TreeCopy::new(to.as_fd(), Owner::Caller).contents(from.as_fd(), false);
+        rustix::process::umask(mask);
+        copied.map_err(|error| Error::io(error.action, dir.join(error.path))(error.source))?;
+        Ok(())
+    }
+
+    /// The image as an archive. It goes again unless it was here before.
+    fn archive(&self, result: &StageResult, format: SaveFormat, path: Option<&Path>, built: &mut Built) -> Result<(), Failure> {
+        let names = self.names()?;
+        let before = self.store.records()?;
+        let record = self.register(result, Vec::new())?;
+        let known = built.image.is_some() || before.iter().any(|other| other.id == record.id);
+        let id = record.id.clone();
+        let image = Image { record, names: Vec::new(), repo_digests: Vec::new() };
+        let mut out = open_output(path)?;
+        let how = archive::SaveOptions { format, ..archive::SaveOptions::default() };
+        let saved = archive::Subject::new(&self.store, image, &names)
+            .and_then(|subject| archive::save(&self.store, &[subject], &how, archive::Target::Stream(&mut *out)).map(drop))
+            .map_err(Error::from);
+        if !known {
+            self.store.remove(&id.to_string(), Removal::force(true), &|_| None).ok();
+        }
+        saved?;
+        close_output(out, path)?;
+        built.image.get_or_insert(id.to_string());
+        built.names = names.iter().map(ToString::to_string).collect();
+        Ok(())
+    }
+}
+
+/// A file beside its place, or standard output.
+fn open_output(path: Option<&Path>) -> Result<Box<dyn Write>, Error> {
+    match path {
+        Some(path) => Ok(Box::new(File::create(aside(path)).map_err(Error::io("create", path))?)),
+        None => {
+            let fd = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)
+                .map_err(|errno| Error::io("write", "standard output")(errno.into()))?;
+            Ok(Box::new(File::from(fd)))
+        }
+    }
+}
+
+fn close_output(mut out: Box<dyn Write>, path: Option<&Path>) -> Result<(), Failure> {
+    out.flush().map_err(|error: io::Error| Error::io("write", path.unwrap_or(Path::new("standard output")))(error))?;
+    drop(out);
+    if let Some(path) = path {
+        std::fs::rename(aside(path), path).map_err(Error::io("create", path))?;
+    }
+    Ok(())
+}
+
+fn aside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    PathBuf::from(name)
+}

@@ -1,0 +1,3 @@
+//! Verbs of `kelp healthcheck`.
+
+pub(crate) mod run;

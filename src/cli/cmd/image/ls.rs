@@ -1,0 +1,103 @@
+//! `kelp images`.
+
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure, UsageError};
+use crate::cli::list::{self, Column, Listing};
+use crate::cli::verb::Verb;
+use crate::engine::image;
+use crate::engine::image::ListOptions;
+
+/// Flags of `images`.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct LsArgs {
+    /// Only this repository, or reference with a tag; * is any text
+    #[arg(value_name = "REFERENCE")]
+    pub(super) reference: Option<String>,
+    /// Show images without a name that others are built on too
+    #[arg(short, long)]
+    pub(super) all: bool,
+    /// Show digests
+    #[arg(long)]
+    pub(super) digests: bool,
+    /// Only those that match
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub(super) filter: Vec<String>,
+    /// Show with a Go template, json, or table TEMPLATE
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<String>,
+    /// Show ids in full
+    #[arg(long)]
+    pub(super) no_trunc: bool,
+    /// Show ids only
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// Without the heading
+    #[arg(short = 'n', long)]
+    pub(super) noheading: bool,
+    /// Sort by created, id, repository, size or tag
+    #[arg(long, value_name = "KEY")]
+    pub(super) sort: Option<String>,
+}
+
+impl Verb for LsArgs {
+    const SUMMARY: &'static str = "List images";
+    const OPERANDS: &'static str = "[OPTIONS] [REFERENCE]";
+    const DESCRIPTION: &'static str = "Filters: dangling, label, before, since, reference, until.";
+    const EXAMPLES: &'static str = "\
+# All
+$ kelp images
+# Those of one repository
+$ kelp images debian
+# Those nothing refers to
+$ kelp images -qf dangling=true";
+
+    fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let Self { reference, all, digests, filter, format, no_trunc, quiet, noheading, sort } = self;
+        let options = ListOptions { reference, all, digests, filters: filter, no_trunc };
+        let mut rows = image::list(context.engine()?, &options)?;
+        if let Some(key) = sort {
+            sort_rows(&mut rows, &key)?;
+        }
+        let table = if digests { LISTING_DIGESTS } else { LISTING };
+        let rows = rows.into_iter().map(|row| list::Row::from_json(row.json, &row.labels)).collect();
+        list::print(&table, rows, &list::ListOptions { quiet, format, no_trunc: true, no_heading: noheading })?;
+        Ok(Exit::OK)
+    }
+}
+
+const COLUMNS: &[Column] = &[
+    Column::new("Repository", "REPOSITORY"),
+    Column::new("Tag", "TAG"),
+    Column::new("Digest", "DIGEST"),
+    Column::new("ID", "IMAGE ID"),
+    Column::new("CreatedSince", "CREATED"),
+    Column::new("CreatedAt", "CREATED AT"),
+    Column::new("Size", "SIZE"),
+    Column::new("Containers", "CONTAINERS"),
+    Column::new("SharedSize", "SHARED SIZE"),
+    Column::new("UniqueSize", "UNIQUE SIZE"),
+    Column::new("VirtualSize", "VIRTUAL SIZE"),
+];
+
+const LISTING: Listing =
+    Listing { columns: COLUMNS, table: &["Repository", "Tag", "ID", "CreatedSince", "Size"], id: "ID" };
+
+const LISTING_DIGESTS: Listing =
+    Listing { columns: COLUMNS, table: &["Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"], id: "ID" };
+
+fn sort_rows(rows: &mut [image::Row], key: &str) -> Result<(), UsageError> {
+    let field = match key {
+        // They come newest first.
+        "created" => return Ok(()),
+        "id" => "ID",
+        "repository" => "Repository",
+        "tag" => "Tag",
+        "size" => {
+            rows.sort_by_key(|row| std::cmp::Reverse(row.size));
+            return Ok(());
+        }
+        _ => return Err(UsageError::value("--sort", key, "use created, id, repository, size or tag")),
+    };
+    rows.sort_by_cached_key(|row| row.json.get(field).and_then(|text| text.as_str()).unwrap_or_default().to_owned());
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! File systems put together from layers, mounted in a mount namespace of the calling thread alone: where files are
+//! copied to, and where other steps' files are read. Unmounted when dropped; nothing of it ever shows on the host.
+
+use std::ffi::CString;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::engine::container::driver::Driver;
+use crate::engine::Error;
+use crate::sys::mount::{self, flag};
+
+const DIR: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Gives the calling thread a mount namespace, working directory and umask (0) of its own. To be called first thing in
+/// each thread that makes views; the process is root of the user's namespace.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn private_mounts() -> Result<(), Error> {
+    let private = || {
+        crate::sys::process::unshare(crate::sys::process::NEWNS)?;
+        mount::set_propagation(c"/", flag::REC | flag::SLAVE)
+    };
+    private().map_err(|errno| Error::Runtime { message: format!("cannot make a mount namespace: {errno}"), hint: None })?;
+    rustix::process::umask(Mode::empty());
+    Ok(())
+}
+
+/// A mounted file system.
+#[derive(Debug)]
+pub struct View {
+    root: OwnedFd,
+    /// Where it is mounted; nowhere for a single layer used as it is.
+    place: Option<PathBuf>,
+    server: Option<std::process::Child>,
+}
+
+impl View {
+    /// Layers, lowest first, to be read. `place` is an empty directory; it is used when there is more than one layer.
+    ///
+    /// # Errors
+    /// When it cannot be mounted.
+    pub fn read_only(layers: &[PathBuf], place: &Path, driver: Driver) -> Result<Self, Error> {
+        match layers {
+            [] => {
+                let root = rustix::fs::open(place, DIR, Mode::empty()).map_err(failed(place))?;
+                Ok(Self { root, place: None, server: None })
+            }
+            [one] => {
+                let root = rustix::fs::open(one, DIR, Mode::empty()).map_err(failed(one))?;
+                Ok(Self { root, place: None, server: None })
+            }
+            _ => match driver {
+                Driver::Overlay => {
+                    let root = read_only(layers, place).map_err(failed(place))?;
+                    Ok(Self { root, place: Some(place.to_owned()), server: None })
+                }
+                Driver::Fuse => Self::fuse(layers, None, place),
+            },
+        }
+    }
+
+    /// Layers, lowest first, with all changes in `upper`. `work` is an empty directory on the same file system.
+    ///
+    /// # Errors
+    /// When it cannot be mounted.
+    pub fn writable(layers: &[PathBuf], upper: &Path, work: &Path, place: &Path, driver: Driver) -> Result<Self, Error> {
+        if layers.is_empty() {
+            // Nothing below: the upper directory itself is all there is.
+            let root = rustix::fs::open(upper, DIR, Mode::empty()).map_err(failed(upper))?;
+            return Ok(Self { root, place: None, server: None });
+        }
+        match driver {
+            Driver::Overlay => {
+                let text = |path: &Path| path.display().to_string();
+                let lower: Vec<String> = layers.iter().rev().map(|layer| text(layer)).collect();
+                let root = crate::runtime::overlay(&lower, &text(upper), &text(work), &text(place), true).map_err(failed(place))?;
+                Ok(Self { root, place: Some(place.to_owned()), server: None })
+            }
+            Driver::Fuse => Self::fuse(layers, Some((upper, work)), place),
+        }
+    }
+
+    pub(super) fn fuse(layers: &[PathBuf], upper: Option<(&Path, &Path)>, place: &Path) -> Result<Self, Error> {
+        let escaped = |path: &Path| path.display().to_string().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
+        let lower: Vec<String> = layers.iter().rev().map(|layer| escaped(layer)).collect();
+        let mut options = format!("lowerdir={}", lower.join(":"));
+        if let Some((upper, work)) = upper {
+            let _ = write!(options, ",upperdir={},workdir={},volatile", escaped(upper), escaped(work));
+        }
+        let device = rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(failed(place))?;
+        let data = format!("fd={},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other", device.as_raw_fd());
+        let data = CString::new(data).map_err(|_| failed(place)(Errno::INVAL))?;
+        let target = rustix::fs::open(place, DIR, Mode::empty()).map_err(failed(place))?;
+        mount::mount(c"kelp", target.as_fd(), c"fuse.kelp", flag::NODEV, &data).map_err(failed(place))?;
+        let server = Command::new("/proc/self/exe")
+            .args(["overlay-mount", "--serve-stdin", "-o", &options, "/"])
+            .stdin(Stdio::from(device))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| Error::Storage(format!("cannot start the file system server: {error}")))?;
+        let root = rustix::fs::open(place, DIR, Mode::empty()).map_err(failed(place))?;
+        Ok(Self { root, place: Some(place.to_owned()), server: Some(server) })
+    }
+
+    /// Its root directory (O_PATH).
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// A descriptor of the root that can be read.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open_root(&self) -> Result<File, Error> {
+        rustix::fs::openat(&self.root, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map(File::from)
+            .map_err(|errno| Error::Storage(format!("open the root of a build step: {errno}")))
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        if let Some(place) = &self.place {
+            // Lazily: our own descriptor of the root is still open.
+            let _ = rustix::mount::unmount(place, rustix::mount::UnmountFlags::DETACH);
+        }
+        if let Some(server) = &mut self.server {
+            // It ends with the mount, whose last user is our root descriptor.
+            if let Ok(null) = rustix::fs::open(c"/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+                drop(std::mem::replace(&mut self.root, null));
+            }
+            let _ = server.wait();
+        }
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(Errno) -> Error {
+    let path = path.to_owned();
+    move |errno| match errno {
+        Errno::NOENT => Error::Io { action: "open", path, source: errno.into() },
+        _ => Error::Storage(format!("mount the layers of a build step on {}: {errno}", path.display())),
+    }
+}
+
+/// An overlay without an upper layer, of two layers or more, lowest first. Changes the thread's working directory.
+pub(super) fn read_only(layers: &[PathBuf], place: &Path) -> Result<OwnedFd, Errno> {
+    let open = |path: &PathBuf| rustix::fs::open(path, DIR, Mode::empty());
+    let fds = layers.iter().rev().map(open).collect::<Result<Vec<_>, _>>()?;
+    let mut data = String::from("lowerdir=");
+    for (index, fd) in fds.iter().enumerate() {
+        let _ = write!(data, "{}{}", if index == 0 { "" } else { ":" }, fd.as_raw_fd());
+    }
+    data.push_str(",userxattr");
+    let data = CString::new(data).map_err(|_| Errno::INVAL)?;
+    let target = rustix::fs::open(place, DIR, Mode::empty())?;
+    rustix::process::chdir(c"/proc/self/fd")?;
+    let mounted = mount::mount(c"overlay", target.as_fd(), c"overlay", flag::NODEV | flag::RDONLY, &data);
+    rustix::process::chdir(c"/")?;
+    mounted?;
+    rustix::fs::open(place, DIR, Mode::empty())
+}
+
+/// Gives a step's root directory owner, permissions and times of the one below it; of a new file system without.
+///
+/// # Errors
+/// When the system refuses.
+pub fn like_root(dir: BorrowedFd<'_>, below: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
+    use rustix::fs::{Gid, Timespec, Timestamps, Uid, XattrFlags};
+    // No default ACL of the home directory may seep into an image.
+    for acl in ["system.posix_acl_default", "system.posix_acl_access"] {
+        rustix::fs::fremovexattr(dir, acl).ok();
+    }
+    let Some(below) = below else { return rustix::fs::fchmod(dir, Mode::from_raw_mode(0o755)) };
+    let stat = rustix::fs::fstat(below)?;
+    rustix::fs::fchown(dir, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+    rustix::fs::fchmod(dir, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+    let mut value = [0_u8; 256];
+    if let Ok(size) = rustix::fs::fgetxattr(below, crate::userns::owner::OVERRIDE, &mut value[..]) {
+        rustix::fs::fsetxattr(dir, crate::userns::owner::OVERRIDE, &value[..size], XattrFlags::empty())?;
+    }
+    let time = |sec: i64, nsec| Timespec { tv_sec: sec, tv_nsec: nsec };
+    let times = Timestamps {
+        last_access: time(stat.st_atime, i64::try_from(stat.st_atime_nsec).unwrap_or(0)),
+        last_modification: time(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+    };
+    rustix::fs::futimens(dir, &times)
+}

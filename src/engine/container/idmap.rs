@@ -1,0 +1,140 @@
+//! Id maps of containers that are not simply the user's own: `--userns keep-id|nomap|auto`, `--uidmap`, `--gidmap`.
+
+use crate::engine::{Engine, Error};
+use crate::state::{Containers, Status};
+use crate::userns::{Extent, IdMap};
+
+/// Parses `CONTAINER:HOST:COUNT`, where HOST is an id of the user's namespace (0 is the user, 1 the first subordinate id),
+/// as podman's rootless maps are.
+pub(super) fn parse(texts: &[String]) -> Result<Vec<Extent>, Error> {
+    texts
+        .iter()
+        .map(|text| {
+            let numbers: Vec<u32> = text.split(':').filter_map(|part| part.parse().ok()).collect();
+            match (numbers.as_slice(), text.split(':').count()) {
+                (&[inside, outside], 2) => Ok(Extent { inside, outside, count: 1 }),
+                (&[inside, outside, count], 3) if count > 0 => Ok(Extent { inside, outside, count }),
+                _ => Err(Error::Usage(format!("invalid id map \"{text}\": give CONTAINER:HOST[:COUNT], all numbers"))),
+            }
+        })
+        .collect()
+}
+
+fn total(extents: &[Extent]) -> u32 {
+    extents.iter().map(|extent| extent.inside.saturating_add(extent.count)).max().unwrap_or(0)
+}
+
+/// The user keeps `id`; the ids below and above it are the subordinate ones in order.
+pub(super) fn keep(extents: &[Extent], id: u32) -> Vec<Extent> {
+    let subordinate = total(extents).saturating_sub(1);
+    let below = id.min(subordinate);
+    let mut map = Vec::with_capacity(3);
+    if below > 0 {
+        map.push(Extent { inside: 0, outside: 1, count: below });
+    }
+    map.push(Extent { inside: id, outside: 0, count: 1 });
+    if subordinate > below {
+        map.push(Extent { inside: id + 1, outside: below + 1, count: subordinate - below });
+    }
+    map
+}
+
+/// `count` ids (all that are left, if none is given) from the user's namespace's id `first` on, as 0….
+pub(super) fn skip(extents: &[Extent], first: u32, count: Option<u32>) -> Result<Vec<Extent>, Error> {
+    let left = total(extents).saturating_sub(first);
+    let count = count.unwrap_or(left);
+    if count == 0 || count > left {
+        return Err(Error::Usage(format!(
+            "not enough subordinate ids: {count} wanted from {first} on, {left} there (see /etc/subuid and `kelp doctor`)"
+        )));
+    }
+    Ok(vec![Extent { inside: 0, outside: first, count }])
+}
+
+/// How many ids `--userns auto` takes when it is not told.
+const AUTO: u32 = 1024;
+
+/// Subordinate ids that no other running container has to itself: first and count.
+pub(super) fn choose(engine: &Engine, map: &IdMap, size: Option<u32>) -> Result<(u32, u32), Error> {
+    let containers = Containers::new(&engine.paths);
+    let mut taken: Vec<(u32, u32)> = Vec::new();
+    for id in containers.ids()? {
+        let status = containers.status(&id).ok();
+        taken.extend(status.as_ref().and_then(Status::run).and_then(|run| run.ids));
+    }
+    taken.sort_unstable();
+    let total = total(&map.uids).min(total(&map.gids));
+    let count = size.unwrap_or(AUTO.min(total.saturating_sub(1))).max(1);
+    let mut first = 1;
+    for (start, length) in taken {
+        if first + count <= start {
+            break;
+        }
+        first = first.max(start + length);
+    }
+    if first.checked_add(count).is_none_or(|end| end > total) {
+        return Err(Error::Usage(format!(
+            "--userns auto: no {count} subordinate ids are left: {} in all, the rest is used by running containers",
+            total.saturating_sub(1)
+        )));
+    }
+    Ok((first, count))
+}
+
+/// A map in ids of the user's namespace, cut where that one has borders: each extent must lie within one of its own.
+pub(super) fn within(map: &IdMap, uids: &[Extent], gids: &[Extent]) -> Result<IdMap, Error> {
+    Ok(IdMap { uids: cut(&map.uids, uids)?, gids: cut(&map.gids, gids)? })
+}
+
+fn cut(parent: &[Extent], wanted: &[Extent]) -> Result<Vec<Extent>, Error> {
+    let mut out = Vec::new();
+    for extent in wanted {
+        let (mut done, end) = (0, extent.count);
+        while done < end {
+            let id = extent.outside + done;
+            let holder = parent.iter().find(|own| id >= own.inside && id - own.inside < own.count).ok_or_else(|| {
+                Error::Usage(format!("id {id} is not one of yours: there are {} (see `kelp info`)", total(parent)))
+            })?;
+            let count = (holder.count - (id - holder.inside)).min(end - done);
+            out.push(Extent { inside: extent.inside + done, outside: id, count });
+            done += count;
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user() -> Vec<Extent> {
+        vec![Extent { inside: 0, outside: 1000, count: 1 }, Extent { inside: 1, outside: 100_000, count: 10 }]
+    }
+
+    fn triples(map: &[Extent]) -> Vec<(u32, u32, u32)> {
+        map.iter().map(|extent| (extent.inside, extent.outside, extent.count)).collect()
+    }
+
+    #[test]
+    fn keep_id_puts_the_user_at_its_own_id() {
+        assert_eq!(triples(&keep(&user(), 4)), [(0, 1, 4), (4, 0, 1), (5, 5, 6)]);
+        assert_eq!(triples(&keep(&user(), 0)), [(0, 0, 1), (1, 1, 10)]);
+        assert_eq!(triples(&keep(&user(), 5000)), [(0, 1, 10), (5000, 0, 1)]);
+        assert_eq!(triples(&keep(&user()[..1], 1000)), [(1000, 0, 1)]);
+    }
+
+    #[test]
+    fn maps_are_cut_at_the_borders_of_the_parent() {
+        let whole = [Extent { inside: 0, outside: 0, count: 11 }];
+        assert_eq!(triples(&cut(&user(), &whole).expect("fits")), [(0, 0, 1), (1, 1, 10)]);
+        assert!(cut(&user(), &[Extent { inside: 0, outside: 5, count: 7 }]).is_err());
+    }
+
+    #[test]
+    fn texts() {
+        assert_eq!(triples(&parse(&["0:1:5".to_owned(), "9:0".to_owned()]).expect("valid")), [(0, 1, 5), (9, 0, 1)]);
+        for bad in ["", "0", "0:1:0", "a:1:1", "0:1:1:1"] {
+            assert!(parse(&[bad.to_owned()]).is_err(), "{bad}");
+        }
+    }
+}

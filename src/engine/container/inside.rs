@@ -1,0 +1,287 @@
+//! Getting at the inside of a container: the user's namespace, and the root directory as the container sees it.
+//!
+//! Of a running container it is its mount namespace's root, volumes and all; for a stopped one the root is mounted here, in
+//! a mount namespace of this process alone, and goes with it. Nothing of the container is ever run or loaded.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::config::DriverChoice;
+use crate::engine::{Engine, Error};
+use crate::runtime;
+use crate::spec::container::ImageSource;
+use crate::state::container::Lock;
+use crate::state::record::{MountKind, ResolvedMount};
+use crate::storage::fuse::Served;
+use crate::state::{ContainerRecord, Containers, RunRecord, StateError, Status, live};
+use crate::sys::process::{NEWNS, NEWUSER, pidfd_open, set_ids, setns};
+use crate::sys::root::{self, Kind};
+use crate::sys::mount;
+use crate::userns::{Extent, IdMap};
+
+/// How long another command on the same stopped container is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Makes this single-threaded process root of the user's namespace, with a mount namespace of its own when `mounts`.
+pub(crate) fn become_root(engine: &Engine, mounts: bool) -> Result<IdMap, Error> {
+    crate::userns::enter(&engine.paths.run, mounts).map(|entered| entered.map).map_err(|error| Error::Denied {
+        message: error.to_string(),
+        hint: "`kelp doctor` checks what user namespaces need".to_owned(),
+    })
+}
+
+/// The inside of one container.
+#[derive(Debug)]
+pub(super) struct Inside {
+    /// Its root directory (O_PATH).
+    pub(super) root: OwnedFd,
+    /// Its ids, in terms of the user's namespace.
+    pub(super) ids: IdMap,
+    /// To reach it this process entered the container's own user namespace, where the user has no id.
+    pub(super) without_user: bool,
+    /// Serves a stopped one's files where the kernel's overlay is refused; ends after `root` is closed.
+    _served: Option<Served>,
+    /// Keeps a stopped one from being started over our mount of it.
+    _lock: Option<Lock>,
+}
+
+impl Inside {
+    /// The container's root, as this process calls him.
+    pub(super) fn root_ids(&self) -> (u32, u32) {
+        (outside(&self.ids.uids, 0), outside(&self.ids.gids, 0))
+    }
+
+    /// Some directory as the root of a container with the caller's ids.
+    #[cfg(test)]
+    pub(super) fn for_test(root: OwnedFd) -> Self {
+        Self { root, ids: IdMap::default(), without_user: false, _served: None, _lock: None }
+    }
+
+    /// What the container calls the owner `uid`, `gid`.
+    pub(super) fn inside_ids(&self, uid: u32, gid: u32) -> (u32, u32) {
+        (inside(&self.ids.uids, uid), inside(&self.ids.gids, gid))
+    }
+}
+
+fn outside(extents: &[Extent], id: u32) -> u32 {
+    let found = extents.iter().find(|extent| id >= extent.inside && id - extent.inside < extent.count);
+    found.map_or(id, |extent| extent.outside + (id - extent.inside))
+}
+
+pub(super) fn inside(extents: &[Extent], id: u32) -> u32 {
+    let found = extents.iter().find(|extent| id >= extent.outside && id - extent.outside < extent.count);
+    found.map_or(id, |extent| extent.inside + (id - extent.outside))
+}
+
+/// How much of a container is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// With all that is mounted in it.
+    Full,
+    /// The image and the container's own layer alone.
+    Bare,
+}
+
+/// Opens the inside of a container, running or not. [`become_root`] with a mount namespace comes before.
+pub(super) fn open(engine: &Engine, id: &str, view: View) -> Result<Inside, Error> {
+    let containers = Containers::new(&engine.paths);
+    let begun = Instant::now();
+    loop {
+        let status = containers.status(id)?;
+        if let Status::Running(run) | Status::Paused(run) = &status
+            && let Some(inside) = running(run, id, view)?
+        {
+            return Ok(inside);
+        }
+        match containers.lock(id) {
+            Ok(lock) => {
+                let record = containers.read(id)?;
+                let (root, served) = stopped(engine, &record, view)?;
+                // On disk ids are as the container sees them, unless all of them are one.
+                let ids = if IdMap::is_single_here() { super::one_id::map(engine, &record, &layers_upwards(engine, &record)) } else { IdMap::default() };
+                return Ok(Inside { root, ids, without_user: false, _served: served, _lock: Some(lock) });
+            }
+            Err(StateError::Busy(_)) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Through the mount namespace of its first process; none if that has just ended.
+fn running(run: &RunRecord, id: &str, view: View) -> Result<Option<Inside>, Error> {
+    let Some(init) = run.init else { return Ok(None) };
+    let Ok(pidfd) = pidfd_open(init.pid) else { return Ok(None) };
+    if !live::alive(init) {
+        return Ok(None);
+    }
+    let failed = |what: &str, errno: Errno| Error::Runtime {
+        message: format!("enter the mounts of container {}: {what}: {errno}", id.get(..12).unwrap_or(id)),
+        hint: None,
+    };
+    let here = rustix::fs::open("/proc/self/ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| failed("open /proc/self/ns/mnt", errno))?;
+    match setns(pidfd.as_fd(), NEWNS) {
+        Ok(()) => {}
+        Err(Errno::SRCH) => return Ok(None),
+        Err(errno) => return Err(failed("setns", errno)),
+    }
+    let root = match view {
+        View::Full => rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()),
+        // A copy of that one mount, with nothing on it.
+        View::Bare => mount::clone_tree(CWD, c"/", false),
+    };
+    setns(here.as_fd(), NEWNS).map_err(|errno| failed("return", errno))?;
+    let root = root.map_err(|errno| failed("open /", errno))?;
+    let mut ids = IdMap::of_process(&init.pid.to_string()).unwrap_or_default();
+    let mut without_user = false;
+    if is_fuse(&root) {
+        // FUSE serves the user namespace it was mounted in and those below, not the ones above (fuse_allow_current_process).
+        // The user is 0 where this process comes from.
+        without_user = !ids.uids.is_empty() && !ids.uids.iter().any(|extent| extent.outside == 0);
+        setns(pidfd.as_fd(), NEWUSER).map_err(|errno| failed("enter its user namespace", errno))?;
+        if without_user {
+            set_ids(0, 0).map_err(|errno| failed("become its root", errno))?;
+        }
+        ids = IdMap::default();
+    }
+    // Read of that very process, whatever its number is now.
+    Ok(live::alive(init).then_some(Inside { root, ids, without_user, _served: None, _lock: None }))
+}
+
+fn is_fuse(root: &OwnedFd) -> bool {
+    const FUSE: i64 = 0x6573_5546;
+    rustix::fs::fstatfs(root).is_ok_and(|stat| i64::try_from(stat.f_type).is_ok_and(|kind| kind == FUSE))
+}
+
+/// Mounts the root of a stopped container in this process's mount namespace, with its binds and volumes.
+fn stopped(engine: &Engine, record: &ContainerRecord, view: View) -> Result<(OwnedFd, Option<Served>), Error> {
+    let dir = engine.paths.container(&record.id);
+    let failed = |errno: Errno| {
+        Error::Storage(format!("mount the files of container {}: {errno}", record.id.get(..12).unwrap_or(&record.id)))
+    };
+    // What the host unmounts must go here too, and nothing of ours may show there.
+    mount::set_propagation(c"/", mount::flag::REC | mount::flag::SLAVE).map_err(failed)?;
+    let driver = engine.config.storage.driver;
+    let (root, served) = match &record.spec.image {
+        ImageSource::Rootfs { path, overlay: false } => {
+            let tree = mount::clone_tree(CWD, &c_path(path)?, true).map_err(failed)?;
+            return Ok((tree, None));
+        }
+        ImageSource::Rootfs { path, overlay: true } => overlay(&dir, std::slice::from_ref(path), driver)?,
+        ImageSource::Image(_) => overlay(&dir, &layers(engine, record)?, driver)?,
+    };
+    if view == View::Bare {
+        return Ok((root, served));
+    }
+    let mut mounts: Vec<&ResolvedMount> = record.config.mounts.iter().filter(|mount| mount.kind != MountKind::Tmpfs).collect();
+    mounts.sort_by_key(|mount| Path::new(&mount.target).components().count());
+    for mount in mounts {
+        attach(mount, &root).map_err(|errno| {
+            Error::Storage(format!("mount {} on {} of the container: {errno}", mount.source, mount.target))
+        })?;
+    }
+    Ok((root, served))
+}
+
+/// As [`layers`], lowest first, and without those that are missing.
+pub(super) fn layers_upwards(engine: &Engine, record: &ContainerRecord) -> Vec<PathBuf> {
+    let mut layers = layers(engine, record).unwrap_or_default();
+    layers.reverse();
+    layers
+}
+
+/// Topmost first.
+pub(super) fn layers(engine: &Engine, record: &ContainerRecord) -> Result<Vec<PathBuf>, Error> {
+    let store = crate::engine::image::store(engine);
+    let mut layers: Vec<PathBuf> = Vec::new();
+    for layer in record.image.layers.iter().rev() {
+        let dir = layer.parse().ok().and_then(|digest| store.layer_dir(&digest));
+        let Some(dir) = dir else {
+            return Err(Error::Storage(format!(
+                "layer {layer} of container {} is not here any more; pull {} again",
+                record.name, record.image.name
+            )));
+        };
+        if !layers.contains(&dir) {
+            layers.push(dir);
+        }
+    }
+    Ok(layers)
+}
+
+/// Mounts an overlay: the kernel's, or where that is refused (or not wanted) kelp's own.
+fn overlay(dir: &Path, lower: &[PathBuf], driver: DriverChoice) -> Result<(OwnedFd, Option<Served>), Error> {
+    let part = |name: &str| -> Result<PathBuf, Error> {
+        let path = dir.join(name);
+        match fs::create_dir(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::io("create", path)(error)),
+        }
+        Ok(path)
+    };
+    let (upper, work, merged) = (part("upper")?, part("work")?, part("merged")?);
+    if driver != DriverChoice::Fuse {
+        let text = |path: &Path| path.display().to_string();
+        let lower: Vec<String> = lower.iter().map(|path| text(path)).collect();
+        match runtime::overlay(&lower, &text(&upper), &text(&work), &text(&merged), false) {
+            Ok(root) => return Ok((root, None)),
+            Err(Errno::PERM | Errno::NODEV | Errno::INVAL | Errno::OPNOTSUPP) if driver == DriverChoice::Auto => {}
+            Err(errno) => return Err(Error::Storage(format!("mount an overlay on {}: {errno}", merged.display()))),
+        }
+    }
+    let served = Served::new(lower, &upper, &work, &merged).map_err(|error| Error::Storage(error.to_string()))?;
+    let root = rustix::fs::open(&merged, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| Error::io("open", &merged)(errno.into()))?;
+    Ok((root, Some(served)))
+}
+
+fn attach(mounted: &ResolvedMount, root_fd: &OwnedFd) -> Result<(), Errno> {
+    let source = c_path(Path::new(&mounted.source)).map_err(|_| Errno::INVAL)?;
+    let recursive = !mounted.options.non_recursive;
+    let clone = || {
+        if mounted.subpath.is_empty() {
+            return mount::clone_tree(CWD, &source, recursive);
+        }
+        let whole = rustix::fs::open(&source, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let part = root::open_no_links(whole.as_fd(), Path::new(&mounted.subpath), OFlags::PATH)?;
+        mount::clone_tree(part.as_fd(), c"", recursive)
+    };
+    let tree = match clone() {
+        // A bind whose source has gone; the container could not be started either, but its files can be had.
+        Err(Errno::NOENT) => return Ok(()),
+        other => other?,
+    };
+    let is_dir = FileType::from_raw_mode(rustix::fs::fstat(&tree)?.st_mode) == FileType::Directory;
+    let target = root::ensure(root_fd.as_fd(), Path::new(&mounted.target), if is_dir { Kind::Dir } else { Kind::File })?;
+    if mounted.options.read_only {
+        let change = mount::Change { set: mount::attribute::RDONLY, ..mount::Change::default() };
+        return mount::attach_changed(tree.as_fd(), target.as_fd(), change);
+    }
+    mount::attach(tree.as_fd(), target.as_fd())
+}
+
+fn c_path(path: &Path) -> Result<std::ffi::CString, Error> {
+    std::ffi::CString::new(path.as_os_str().as_encoded_bytes())
+        .map_err(|_| Error::Usage(format!("invalid path {}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_translated_both_ways() {
+        // keep-id of a user who is 1000 inside.
+        let extent = |inside, outside, count| Extent { inside, outside, count };
+        let map = vec![extent(0, 1, 1000), extent(1000, 0, 1), extent(1001, 1001, 64535)];
+        assert_eq!((outside(&map, 0), outside(&map, 1000), outside(&map, 2000)), (1, 0, 2000));
+        assert_eq!((inside(&map, 1), inside(&map, 0), inside(&map, 2000)), (0, 1000, 2000));
+        assert_eq!((outside(&[], 5), inside(&[], 5)), (5, 5));
+    }
+}

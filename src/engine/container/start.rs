@@ -1,0 +1,225 @@
+//! Starting: the monitor's process, its orders, and its first answer.
+
+use std::fs::File;
+use std::io::{IoSlice, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use crate::engine::options::StartOptions;
+use crate::engine::{Engine, Error};
+use crate::monitor::protocol::{self, MAX_PACKET, Packet, Reply, Start};
+use crate::state::record::{ContainerRecord, Status};
+use crate::spec::container::UserNamespaceMode;
+use crate::state::Containers;
+use crate::sys::process::{self, CStrings, Cloned};
+use crate::sys::socket;
+
+use super::attach::{self, Ended, Terminal};
+use super::plan::{self, Wishes};
+use super::{cgroup, idmap, words};
+
+/// Inherited descriptors looked at.
+const INHERITED: i32 = 1024;
+
+/// A monitor that waits for its orders.
+#[derive(Debug)]
+pub(super) struct Spawned {
+    socket: OwnedFd,
+    pid: i32,
+}
+
+/// Starts a monitor process: it enters the user's namespace while we go on preparing. When the result is dropped
+/// unused, it goes away.
+pub(super) fn spawn(run: &Path) -> Result<Spawned, Error> {
+    let (ours, theirs) = socket::pair().map_err(|errno| Error::Internal(format!("socketpair: {errno}")))?;
+    match process::clone(0, None).map_err(|errno| Error::Internal(format!("cannot start the monitor: {errno}")))? {
+        Cloned::Parent { pid, .. } => Ok(Spawned { socket: ours, pid }),
+        Cloned::Child => {
+            drop(ours);
+            become_monitor(run, &theirs)
+        }
+    }
+}
+
+/// In the child: enter, then execute ourselves as the monitor, with the conversation on descriptor 3.
+fn become_monitor(run: &Path, socket: &OwnedFd) -> ! {
+    process::reset_signals();
+    let _ = rustix::process::setsid();
+    let message = match crate::userns::enter(run, true) {
+        Ok(_) => {
+            let _ = rustix::process::chdir("/");
+            process::move_fd(socket.as_fd(), 3);
+            let env = std::env::vars_os()
+                .filter(|(name, _)| name == "PATH" || name == "TMPDIR")
+                .map(|(name, value)| [name.as_encoded_bytes(), b"=", value.as_encoded_bytes()].concat());
+            let errno = crate::userns::exec_sealed(&CStrings::new(["kelp", crate::monitor::ROLE]), &CStrings::new(env));
+            format!("cannot execute the monitor: {errno}")
+        }
+        Err(error) => error.to_string(),
+    };
+    let _ = protocol::send_reply(socket.as_fd(), &Reply::Error { message }, &[]);
+    process::exit_now(125);
+}
+
+impl Spawned {
+    /// Hands over the orders and waits for the answer. Returns the conversation.
+    fn begin(self, start: &Start, fds: &[BorrowedFd<'_>]) -> Result<OwnedFd, Error> {
+        let file = rustix::fs::memfd_create(c"start", rustix::fs::MemfdFlags::CLOEXEC)
+            .map_err(|errno| Error::Internal(format!("memfd: {errno}")))?;
+        let mut file = File::from(file);
+        serde_json::to_vec(start)
+            .map_err(std::io::Error::from)
+            .and_then(|text| file.write_all(&text))
+            .map_err(|error| Error::Internal(format!("cannot write the monitor's orders: {error}")))?;
+        let mut all = vec![file.as_fd()];
+        all.extend_from_slice(fds);
+        // If it has failed already, its answer is there to be read.
+        let _ = socket::send(self.socket.as_fd(), &[IoSlice::new(&[protocol::kind::START])], &all, true);
+        let mut buffer = vec![0; MAX_PACKET + 1];
+        match protocol::receive(self.socket.as_fd(), &mut buffer) {
+            Ok(Packet::Reply(Reply::Started { .. }, _)) => Ok(self.socket),
+            Ok(Packet::Reply(Reply::Failed(failure), _)) => Err(words::launch(&failure, &start.plan)),
+            Ok(Packet::Reply(Reply::Error { message }, _)) => Err(Error::Runtime { message, hint: None }),
+            Ok(Packet::End) => Err(Error::Internal("the monitor died before the container started".to_owned())),
+            Ok(other) => Err(Error::Internal(format!("the monitor said something unexpected: {other:?}"))),
+            Err(errno) => Err(Error::Internal(format!("the monitor cannot be heard: {errno}"))),
+        }
+    }
+}
+
+/// Starts a container whose monitor is spawned. Returns the conversation with the monitor.
+pub(super) fn begin(
+    engine: &Engine,
+    spawned: Spawned,
+    record: &ContainerRecord,
+    layers: &[std::path::PathBuf],
+    wishes: Wishes,
+) -> Result<OwnedFd, Error> {
+    // systemd, if it is asked, works while the plan is made.
+    let cgroup = cgroup::ask(engine, record, wishes, spawned.pid)?;
+    let map = crate::userns::expected(&engine.paths.run);
+    // Held until the monitor has recorded which ids are taken.
+    let (ids, _lock) = match record.spec.namespaces.user {
+        UserNamespaceMode::Auto { size } => {
+            let lock = choose_lock(engine)?;
+            (Some(idmap::choose(engine, &map, size)?), Some(lock))
+        }
+        _ => (None, None),
+    };
+    let mut start = plan::start(engine, record, layers, &map, Wishes { ids, ..wishes })?;
+    let join = match plan::joined(record) {
+        Some(name) => Some(open_init(engine, &name)?),
+        None => None,
+    };
+    let mut fds: Vec<BorrowedFd<'_>> = join.iter().map(AsFd::as_fd).collect();
+    if start.passthrough {
+        fds.extend([rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()]);
+    }
+    let sockets = inherited_sockets(&start.ports)?;
+    start.sockets = sockets.len();
+    fds.extend(sockets.iter().map(AsFd::as_fd));
+    start.cgroup = cgroup::finish(cgroup)?;
+    let socket = spawned.begin(&start, &fds)?;
+    if start.cgroup.is_some() && !start.networks.is_empty() {
+        cgroup::free_holder(engine);
+    }
+    Ok(socket)
+}
+
+/// Sockets of systemd are for published ports, not for the programs started on the way. To be called first of all.
+pub fn guard_inherited_sockets() {
+    if std::env::var_os("LISTEN_FDS").is_some() {
+        // An old kernel leaves them open in children, which do nothing with them.
+        let _ = process::cloexec_from(3);
+    }
+}
+
+/// The sockets systemd gave us that published ports match (sd_listen_fds(3)).
+fn inherited_sockets(ports: &[crate::spec::Port]) -> Result<Vec<OwnedFd>, Error> {
+    if ports.is_empty() || std::env::var("LISTEN_PID").ok().and_then(|pid| pid.parse().ok()) != Some(std::process::id()) {
+        return Ok(Vec::new());
+    }
+    let count = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse::<i32>().ok()).unwrap_or_default();
+    let sockets = (0..count.clamp(0, INHERITED)).filter_map(|index| process::duplicate_inherited(3 + index)).collect();
+    let sockets = crate::network::ports::matching(ports, sockets);
+    // The packet to the monitor has room for so many beside the others.
+    let most = socket::MAX_FDS - 5;
+    if sockets.len() > most {
+        return Err(Error::Usage(format!(
+            "{} inherited sockets match published ports, which is more than the {most} that can be passed on: leave some to another unit",
+            sockets.len()
+        )));
+    }
+    Ok(sockets)
+}
+
+fn choose_lock(engine: &Engine) -> Result<File, Error> {
+    let path = engine.paths.run.join("ids.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(Error::io("open", &path))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
+        .map_err(|errno| Error::Internal(format!("lock {}: {errno}", path.display())))?;
+    Ok(file)
+}
+
+/// A descriptor of the first process of a running container.
+pub(super) fn open_init(engine: &Engine, name: &str) -> Result<OwnedFd, Error> {
+    let entry = Containers::new(&engine.paths).get(name)?;
+    let not_running = || Error::Conflict(format!("container {name} is not running"));
+    let init = entry.status.run().and_then(|run| run.init).ok_or_else(not_running)?;
+    let pidfd = process::pidfd_open(init.pid).map_err(|_| not_running())?;
+    if crate::state::live::alive(init) { Ok(pidfd) } else { Err(not_running()) }
+}
+
+/// `start`: an existing container. `None` when not attached or detached from.
+///
+/// # Errors
+/// Launch errors; see [`Error::kind`].
+pub fn start(engine: &Engine, name: &str, options: &StartOptions) -> Result<Option<i32>, Error> {
+    let entry = Containers::new(&engine.paths).get(name)?;
+    match entry.status {
+        Status::Created | Status::Exited(_) => {}
+        Status::Running(_) | Status::Restarting(..) => {
+            if options.attach {
+                let attach = crate::engine::options::AttachOptions {
+                    no_stdin: !options.interactive,
+                    sig_proxy: options.sig_proxy,
+                    detach_keys: options.detach_keys.clone(),
+                };
+                return attach::attach(engine, name, &attach);
+            }
+            return Ok(None);
+        }
+        Status::Paused(_) => return Err(Error::Conflict(format!("container {name} is paused: unpause it instead"))),
+    }
+    let record = entry.record;
+    let spawned = spawn(&engine.paths.run)?;
+    let layers = layers_of(engine, &record)?;
+    let attached = options.attach;
+    let terminal = Terminal::open(attached && record.spec.process.tty, options.interactive)?;
+    let wishes = Wishes { attached, size: terminal.size(), ids: None };
+    let socket = begin(engine, spawned, &record, &layers, wishes)?;
+    if !attached {
+        return Ok(None);
+    }
+    let keys = attach::keys(engine, &record, options.detach_keys.as_deref())?;
+    match attach::relay(&socket, &terminal, options.interactive, options.sig_proxy, &keys)? {
+        Ended::Exited(code) => Ok(Some(code)),
+        Ended::Detached => Ok(None),
+    }
+}
+
+/// The unpacked layers of a container's image, lowest first.
+pub(super) fn layers_of(engine: &Engine, record: &ContainerRecord) -> Result<Vec<std::path::PathBuf>, Error> {
+    let store = crate::engine::image::store(engine);
+    let mut layers = Vec::new();
+    for (index, text) in record.image.layers.iter().enumerate() {
+        if record.image.layers[index + 1..].contains(text) {
+            continue;
+        }
+        let digest = text.parse().map_err(|_| Error::Storage(format!("the record of {} names a bad layer: {text}", record.name)))?;
+        layers.push(store.layer_dir(&digest).ok_or_else(|| {
+            Error::Storage(format!("layer {text} of image {} is missing: pull the image again", record.image.name))
+        })?);
+    }
+    Ok(layers)
+}

@@ -1,0 +1,103 @@
+//! The words for a launch that failed: the child says which step and errno, here is the plan it walked.
+
+use rustix::io::Errno;
+
+use crate::engine::Error;
+use crate::runtime::plan::{Plan, Process, Root, What};
+use crate::runtime::{Failure, Step};
+
+/// What went wrong when a container was started.
+pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
+    let index = failure.index as usize;
+    let errno = failure.errno();
+    let mount = plan.mounts.get(index);
+    let target = mount.map_or("", |mount| mount.target.as_str());
+    let source = match mount.map(|mount| &mount.what) {
+        Some(What::Bind { source, .. }) => source.as_str(),
+        Some(What::Overlay { lower, .. }) => lower.as_str(),
+        _ => "",
+    };
+    let message = match failure.step {
+        Step::Exec => return program(failure, &plan.process),
+        Step::Clone => format!("cannot create the container's namespaces: {errno}"),
+        Step::Ids if failure.detail.is_empty() => format!("cannot take on the container's user ids: {errno}"),
+        Step::Ids => format!(
+            "cannot run as user {}: that id is not in the range of ids you have (see `kelp info`)",
+            failure.detail
+        ),
+        Step::Join => format!("cannot join the other container's namespaces: {errno}; is it still running?"),
+        Step::Hostname => format!("cannot set the host name: {errno}"),
+        Step::Loopback => format!("cannot bring up the loopback device: {errno}"),
+        Step::Root if matches!(plan.root, Root::Fuse { .. }) => {
+            format!("cannot mount the root file system with the fuse driver: {errno}; is /dev/fuse there, and may you open it? `kelp doctor` tells")
+        }
+        Step::Root => format!("cannot mount the root file system: {errno}{}", root_advice(errno)),
+        Step::MountTarget if errno == Errno::LOOP => {
+            format!("refusing to mount on {target}: it is a symbolic link in the image")
+        }
+        Step::MountTarget if errno == Errno::ROFS => {
+            format!("cannot create the mount point {target}: the file system there is read-only")
+        }
+        Step::MountTarget => format!("cannot create the mount point {target}: {errno}"),
+        Step::MountSource => format!("cannot open {source} to mount it on {target}: {errno}"),
+        Step::Mount if source.is_empty() => format!("cannot mount on {target}: {errno}"),
+        Step::Mount => format!("cannot mount {source} on {target}: {errno}"),
+        Step::Dev => format!("cannot create /dev/{}: {errno}", failure.detail),
+        Step::Fill => failure.detail.clone(),
+        Step::Terminal => format!("cannot open a terminal: {errno}"),
+        Step::Sysctl => {
+            let name = plan.sysctls.get(index).map_or(String::new(), |(name, _)| name.replace('/', "."));
+            format!("cannot set sysctl {name}: {errno}")
+        }
+        Step::Mask => format!("cannot hide {}: {errno}", plan.masked.get(index).map_or("", String::as_str)),
+        Step::ReadOnly => {
+            format!("cannot make {} read-only: {errno}", plan.read_only_paths.get(index).map_or("/", String::as_str))
+        }
+        Step::Pivot => format!("cannot change to the container's root: {errno}"),
+        Step::Limit => format!("cannot set a resource limit: {errno}"),
+        Step::User => failure.detail.clone(),
+        Step::WorkDir if errno == Errno::XDEV => {
+            format!("refusing the working directory {}: it leads out of the container", failure.detail)
+        }
+        Step::WorkDir => format!("cannot change to the working directory {}: {errno}", failure.detail),
+        Step::Caps => format!("cannot set capabilities: {errno}"),
+        Step::Seccomp => format!("cannot load the seccomp filter: {errno}"),
+        Step::Network => format!("the network was not set up: {errno}"),
+        Step::Cgroup => format!("cannot enter the container's cgroup: {errno}"),
+    };
+    Error::Launch { step: format!("{:?}", failure.step), exec: false, errno: failure.errno, message }
+}
+
+/// What went wrong when a process was started in a running container.
+pub(super) fn exec(failure: &Failure, process: &Process) -> Error {
+    launch(failure, &Plan { process: process.clone(), ..Plan::default() })
+}
+
+fn root_advice(errno: Errno) -> &'static str {
+    match errno {
+        Errno::PERM | Errno::NODEV | Errno::INVAL => {
+            "; the kernel may not allow overlay mounts in user namespaces (before 5.11): `kelp doctor` tells"
+        }
+        _ => "",
+    }
+}
+
+fn program(failure: &Failure, process: &Process) -> Error {
+    let name = process.argv.first().map_or("", String::as_str);
+    let errno = failure.errno();
+    let message = match errno {
+        Errno::NOENT if name.contains('/') => {
+            format!("exec: \"{name}\": stat {name}: no such file or directory (or its interpreter is missing)")
+        }
+        Errno::NOENT | Errno::NOTDIR => format!("exec: \"{name}\": executable file not found in $PATH"),
+        Errno::NOEXEC => format!("exec: \"{name}\": exec format error: built for another architecture, or a script without #!"),
+        errno => format!("exec: \"{name}\": {}", text(errno)),
+    };
+    Error::Launch { step: "exec".to_owned(), exec: true, errno: failure.errno, message }
+}
+
+fn text(errno: Errno) -> String {
+    let words = std::io::Error::from(errno).to_string();
+    let words = words.split(" (os error").next().unwrap_or_default();
+    words.to_lowercase()
+}

@@ -1,0 +1,223 @@
+//! `images`: the images as rows with docker's keys, newest first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::engine::filter::{self, Filters};
+use crate::engine::{Engine, Error};
+use crate::format::{duration, size, time};
+use crate::image::{Image, ImageStore};
+use crate::spec::{Digest, Reference};
+
+const KEYS: &[&str] = &["dangling", "label", "label!", "before", "since", "after", "reference", "until", "id", "intermediate"];
+
+/// What to list and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListOptions {
+    /// Only this repository or reference; `*` is any text without a slash.
+    pub reference: Option<String>,
+    /// `-a`: unnamed parents too.
+    pub all: bool,
+    /// `--digests`: a row per digest.
+    pub digests: bool,
+    /// `--filter`, each `key=value`.
+    pub filters: Vec<String>,
+    /// `--no-trunc`.
+    pub no_trunc: bool,
+}
+
+/// One name of an image.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Bytes of its layers, unpacked.
+    pub size: u64,
+    /// For `{{.Label "key"}}`.
+    pub labels: BTreeMap<String, String>,
+    /// docker's keys and texts.
+    pub json: Value,
+}
+
+/// Lists images.
+///
+/// # Errors
+/// A filter that makes no sense; an image named in one that is not there.
+pub fn list(engine: &Engine, options: &ListOptions) -> Result<Vec<Row>, Error> {
+    let store = super::store(engine);
+    let filters = Filters::parse(&options.filters, KEYS)?;
+    let limits = Limits::read(&store, &filters)?;
+    let dangling = filters.values("dangling").iter().map(|text| filter::boolean("dangling", text)).collect::<Result<Vec<_>, _>>()?;
+    let images = store.list()?;
+    let parents: BTreeSet<Digest> = images.iter().filter_map(|image| image.record.parent.clone()).collect();
+    let counts = super::containers_of(engine)?;
+    let with_labels = filters.has("label") || filters.has("label!");
+    let now = time::now();
+    let zone = TimeZone::system();
+    let mut rows = Vec::new();
+    for image in images {
+        let id = &image.record.id;
+        let nameless = image.names.is_empty() && image.repo_digests.is_empty();
+        let intermediate = nameless && parents.contains(id);
+        if (intermediate && !options.all)
+            || !(dangling.is_empty() || dangling.contains(&(image.names.is_empty() && !intermediate)))
+            || !limits.fit(&image)
+            || !filters.any("id", |prefix| id.hex().starts_with(prefix.trim_start_matches("sha256:")))
+        {
+            continue;
+        }
+        let labels = if with_labels { store.config(id)?.config.labels } else { BTreeMap::new() };
+        if !filters.labels(&labels) {
+            continue;
+        }
+        let wanted = |name: &Reference| {
+            options.reference.as_deref().is_none_or(|pattern| fits(pattern, name))
+                && filters.any("reference", |pattern| fits(pattern, name))
+        };
+        let asked = options.reference.is_some() || filters.has("reference");
+        for (repository, tag, digest) in names(&image, options.digests, asked, &wanted) {
+            rows.push(Row {
+                size: image.record.size,
+                labels: labels.clone(),
+                json: json!({
+                    "Repository": repository,
+                    "Tag": tag,
+                    "Digest": digest,
+                    "ID": if options.no_trunc { id.to_string() } else { id.short().to_owned() },
+                    "CreatedSince": since(&image, now),
+                    "CreatedAt": image.record.created.map_or_else(
+                        || "N/A".to_owned(),
+                        |created| time::local_long(created.saturating_mul(1_000_000_000), &zone),
+                    ),
+                    "Size": size::human3(image.record.size),
+                    "VirtualSize": size::human3(image.record.size),
+                    "SharedSize": "N/A",
+                    "UniqueSize": "N/A",
+                    "Containers": counts.get(id.hex()).copied().unwrap_or(0).to_string(),
+                }),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// One row per name: repository, tag, digest.
+fn names(image: &Image, digests: bool, asked: bool, wanted: &dyn Fn(&Reference) -> bool) -> Vec<(String, String, String)> {
+    let none = || "<none>".to_owned();
+    let digest_of = |name: &Reference| {
+        let same = |other: &&Reference| other.domain() == name.domain() && other.path() == name.path();
+        image.repo_digests.iter().find(same).and_then(|found| found.digest()).map_or_else(none, ToString::to_string)
+    };
+    let mut rows: Vec<_> = image
+        .names
+        .iter()
+        .filter(|name| wanted(name))
+        .map(|name| (name.familiar_name(), name.tag().map_or_else(none, str::to_owned), digest_of(name)))
+        .collect();
+    if image.names.is_empty() {
+        for name in image.repo_digests.iter().filter(|name| wanted(name)) {
+            rows.push((name.familiar_name(), none(), name.digest().map_or_else(none, ToString::to_string)));
+            if !digests {
+                break;
+            }
+        }
+        if rows.is_empty() && !asked {
+            rows.push((none(), none(), none()));
+        }
+    }
+    rows
+}
+
+fn since(image: &Image, now: i64) -> String {
+    match image.record.created {
+        // The zero time of reproducible builds says nothing.
+        None => "N/A".to_owned(),
+        Some(created) => format!("{} ago", duration::human(now / 1_000_000_000 - created)),
+    }
+}
+
+/// The filters `before`, `since`, `until`.
+struct Limits {
+    before: Option<i64>,
+    since: Option<i64>,
+    until: Option<i64>,
+}
+
+impl Limits {
+    fn read(store: &ImageStore, filters: &Filters) -> Result<Self, Error> {
+        let created = |key: &str| -> Result<Option<i64>, Error> {
+            filters.values(key).last().map(|name| Ok(store.resolve(name)?.record.created.unwrap_or(0))).transpose()
+        };
+        let until = filter::until(filters)?.map(|nanos| nanos / 1_000_000_000);
+        Ok(Self { before: created("before")?, since: created("since")?.or(created("after")?), until })
+    }
+
+    fn fit(&self, image: &Image) -> bool {
+        let created = image.record.created.unwrap_or(0);
+        self.before.is_none_or(|limit| created < limit)
+            && self.since.is_none_or(|limit| created > limit)
+            && self.until.is_none_or(|limit| created <= limit)
+    }
+}
+
+/// docker's rule: the pattern fits the name with its tag, or the name alone; in the short form or the full one.
+fn fits(pattern: &str, name: &Reference) -> bool {
+    let tag = name.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
+    [name.familiar_name(), name.repository()]
+        .iter()
+        .any(|text| glob(pattern, text) || (!tag.is_empty() && glob(pattern, &format!("{text}{tag}"))))
+}
+
+/// `*` any text without a slash, `?` one character but a slash.
+fn glob(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    let mut back: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                back = Some((p, t));
+                p += 1;
+            }
+            Some(b'?') if text[t] != b'/' => {
+                p += 1;
+                t += 1;
+            }
+            Some(c) if *c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => match back {
+                Some((star, from)) if text[from] != b'/' => {
+                    back = Some((star, from + 1));
+                    p = star + 1;
+                    t = from + 1;
+                }
+                _ => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_names() {
+        let name: Reference = "debian:12".parse().expect("a reference");
+        for pattern in ["debian", "debian:12", "deb*", "debian:*", "docker.io/library/debian", "docker.io/*/debian:12", "*"] {
+            assert!(fits(pattern, &name), "{pattern}");
+        }
+        for pattern in ["debia", "debian:11", "library/*:12", "docker.io/*", "ubuntu", "d?bian:1"] {
+            assert!(!fits(pattern, &name), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn stars_do_not_cross_slashes() {
+        assert!(glob("a/*/c", "a/b/c") && glob("*b*", "abc") && glob("a?c", "abc") && glob("", ""));
+        assert!(!glob("a*c", "a/c") && !glob("*", "a/b") && !glob("a", "") && !glob("?", ""));
+    }
+}

@@ -1,0 +1,84 @@
+//! `image tree`: the layers of an image, and the images that share them.
+
+use std::collections::BTreeMap;
+
+use super::store;
+use crate::engine::{Engine, Error};
+use crate::image::LayerStore;
+use crate::spec::Digest;
+
+/// One layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branch {
+    /// Digest of its uncompressed archive.
+    pub layer: Digest,
+    /// Bytes of its files.
+    pub size: u64,
+    /// Names (or short ids) of the images it is the uppermost layer of.
+    pub top_of: Vec<String>,
+    /// Layers that images have right above it: with `what_requires` only.
+    pub above: Vec<Branch>,
+}
+
+/// An image and its layers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// The image.
+    pub id: Digest,
+    /// Its names.
+    pub names: Vec<String>,
+    /// Bytes of its layers.
+    pub size: u64,
+    /// Lowest first; with `what_requires` the uppermost one alone, with all that is above it.
+    pub layers: Vec<Branch>,
+}
+
+/// The layers of an image; with `what_requires` what is built upon it.
+///
+/// # Errors
+/// No such image.
+pub fn tree(engine: &Engine, name: &str, what_requires: bool) -> Result<Tree, Error> {
+    let store = store(engine);
+    let image = store.resolve(name)?;
+    let layers = LayerStore::open(store.data());
+    let images = store.list()?;
+    let mut tops: BTreeMap<Vec<Digest>, Vec<String>> = BTreeMap::new();
+    for other in &images {
+        let mut names: Vec<String> = other.names.iter().map(|name| name.familiar()).collect();
+        if names.is_empty() {
+            names.push(other.record.id.short().to_owned());
+        }
+        tops.entry(other.record.layers.clone()).or_default().extend(names);
+    }
+    let own = image.record.layers.clone();
+    let branch = |stack: &[Digest]| {
+        let layer = stack.last().cloned().unwrap_or_else(|| Digest::of(b""));
+        let size = layers.record(&layer).map_or(0, |record| record.report.bytes);
+        Branch { layer, size, top_of: tops.get(stack).cloned().unwrap_or_default(), above: Vec::new() }
+    };
+    let branches = if what_requires {
+        let stacks: Vec<&[Digest]> = images.iter().map(|other| &*other.record.layers).filter(|stack| stack.starts_with(&own)).collect();
+        vec![above(&own, &stacks, &branch)]
+    } else {
+        (1..=own.len()).map(|height| branch(&own[..height])).collect()
+    };
+    Ok(Tree {
+        id: image.record.id,
+        names: image.names.iter().map(|name| name.familiar()).collect(),
+        size: image.record.size,
+        layers: branches,
+    })
+}
+
+fn above(stack: &[Digest], stacks: &[&[Digest]], branch: &dyn Fn(&[Digest]) -> Branch) -> Branch {
+    let mut own = branch(stack);
+    let mut seen: Vec<&[Digest]> = Vec::new();
+    for other in stacks {
+        let Some(next) = other.get(..=stack.len()).filter(|next| next.starts_with(stack)) else { continue };
+        if !seen.contains(&next) {
+            seen.push(next);
+            own.above.push(above(next, stacks, branch));
+        }
+    }
+    own
+}

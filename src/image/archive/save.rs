@@ -1,0 +1,360 @@
+//! `save`: images as docker-archive, OCI archive, OCI directory, or directory of one image (`dir:`).
+//!
+//! Owns the layouts. Layers are written straight from the store and byte for byte as they came, uncompressed unless asked
+//! otherwise, so an image keeps its id and its layers their digests. Compressed ones are spooled, since their digests and
+//! sizes stand before them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read as _, Seek as _, Write};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags};
+use serde_json::{Value, json};
+
+use super::ArchiveError;
+use super::sink::Sink;
+use crate::image::compose::Format;
+use crate::image::compress::{Encoder, Settings};
+use crate::image::compression::{Compression, Decoder};
+use crate::image::config::ImageConfig;
+use crate::image::layers::{LayerError, LayerStore};
+use crate::image::manifest::{Document, MAX_MANIFEST};
+use crate::image::store::{Image, ImageRecord, ImageStore};
+use crate::spec::digest::Algorithm;
+use crate::spec::{Digest, Digester, Reference};
+
+/// The layout to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SaveFormat {
+    /// What `docker save` writes and every tool reads.
+    #[default]
+    Docker,
+    /// An OCI image layout.
+    Oci,
+    /// One image: its manifest, configuration and layers as files (`dir:`).
+    Dir,
+}
+
+/// Where to write.
+pub enum Target<'a> {
+    /// One stream.
+    Stream(&'a mut dyn Write),
+    /// Files in a directory, beside those of an OCI layout that is there.
+    Directory(&'a Path),
+}
+
+/// How to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SaveOptions {
+    /// The layout.
+    pub format: SaveFormat,
+    /// Compress layers so.
+    pub compression: Option<Settings>,
+    /// Manifests of this kind, where the layout leaves the choice; OCI's in OCI layouts, else docker's.
+    pub manifest: Option<Format>,
+}
+
+/// An image to be written.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// Bytes of its configuration.
+    pub config: Vec<u8>,
+    /// Names it gets back, as the layout writes them.
+    pub names: Vec<String>,
+    /// The image it is, which knows layers that were kept compressed; none for one made only to be written.
+    pub image: Option<Image>,
+}
+
+impl Subject {
+    /// An image of the store.
+    ///
+    /// # Errors
+    /// When its configuration is gone.
+    pub fn new(images: &ImageStore, image: Image, names: &[Reference]) -> Result<Self, ArchiveError> {
+        let config = images.config_bytes(&image.record.id)?;
+        let names = names.iter().map(ToString::to_string).collect();
+        Ok(Self { config, names, image: Some(image) })
+    }
+}
+
+/// Writes images. Layers they share are written once. Returns the digest of the last manifest (none in a docker-archive).
+///
+/// # Errors
+/// When a layer's archive was not kept or is damaged, or writing fails.
+pub fn save(
+    images: &ImageStore,
+    wanted: &[Subject],
+    options: &SaveOptions,
+    target: Target<'_>,
+) -> Result<Option<Digest>, ArchiveError> {
+    let sink = match target {
+        Target::Stream(out) => Sink::tar(out),
+        Target::Directory(path) => Sink::directory(path)?,
+    };
+    let mut saver = Saver { images, layers: LayerStore::open(images.data()), sink, options, written: BTreeMap::new() };
+    let digest = match options.format {
+        SaveFormat::Docker => saver.docker(wanted).map(|()| None)?,
+        SaveFormat::Oci => saver.oci(wanted)?,
+        SaveFormat::Dir => Some(saver.dir(wanted)?),
+    };
+    saver.sink.finish()?;
+    Ok(digest)
+}
+
+struct Saver<'a> {
+    images: &'a ImageStore,
+    layers: LayerStore,
+    sink: Sink<'a>,
+    options: &'a SaveOptions,
+    /// Members by name, with digest and size.
+    written: BTreeMap<String, (Digest, u64)>,
+}
+
+/// What a member is called: by the digest of its bytes, and of the uncompressed layer.
+type Name<'n> = &'n dyn Fn(&Digest, &Digest) -> String;
+
+impl Saver<'_> {
+    fn docker(&mut self, wanted: &[Subject]) -> Result<(), ArchiveError> {
+        let mut manifest = Vec::new();
+        for subject in wanted {
+            let mut layers = Vec::new();
+            for layer in &ImageConfig::parse(&subject.config)?.rootfs.diff_ids {
+                self.layer(subject, layer, &|_, diff_id| format!("{}.tar", diff_id.hex()))?;
+                layers.push(format!("{}.tar", layer.hex()));
+            }
+            let config = format!("{}.json", Digest::of(&subject.config).hex());
+            self.document(&config, &subject.config)?;
+            manifest.push(json!({"Config": config, "RepoTags": subject.names, "Layers": layers}));
+        }
+        self.sink.document("manifest.json", &to_bytes(&manifest.into())?)
+    }
+
+    fn oci(&mut self, wanted: &[Subject]) -> Result<Option<Digest>, ArchiveError> {
+        let name = |digest: &Digest| format!("blobs/{}", digest.path().display());
+        self.sink.document("oci-layout", &to_bytes(&json!({"imageLayoutVersion": "1.0.0"}))?)?;
+        let mut entries = self.earlier(wanted);
+        let mut last = None;
+        for subject in wanted {
+            let kind = self.options.manifest.unwrap_or(Format::Oci);
+            let manifest = self.manifest(subject, kind, &|digest, _| name(digest))?;
+            self.document(&name(&Digest::of(&subject.config)), &subject.config)?;
+            let digest = self.document(&name(&Digest::of(&manifest)), &manifest)?;
+            let platform = ImageConfig::parse(&subject.config)?.platform();
+            let mut entry = json!({
+                "mediaType": kind.media_types().0,
+                "digest": digest,
+                "size": manifest.len(),
+                "platform": {"architecture": platform.architecture, "os": platform.os},
+            });
+            if let Some(variant) = &platform.variant {
+                entry["platform"]["variant"] = json!(variant);
+            }
+            last = Some(digest);
+            if subject.names.is_empty() {
+                entries.push(entry.clone());
+            }
+            for name in &subject.names {
+                entry["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+                if name.contains(['/', ':']) {
+                    entry["annotations"]["io.containerd.image.name"] = json!(name);
+                }
+                entries.push(entry.clone());
+            }
+        }
+        let index = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": entries,
+        });
+        self.sink.document("index.json", &to_bytes(&index)?)?;
+        Ok(last)
+    }
+
+    /// The entries of the index that is there, but for those whose names are given away now.
+    fn earlier(&self, wanted: &[Subject]) -> Vec<Value> {
+        let index = self.sink.read("index.json", MAX_MANIFEST);
+        let index: Value = index.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let taken = |entry: &Value| {
+            let name = entry["annotations"]["org.opencontainers.image.ref.name"].as_str();
+            name.is_some_and(|name| wanted.iter().any(|subject| subject.names.iter().any(|new| new == name)))
+        };
+        let Value::Array(mut entries) = index["manifests"].clone() else { return Vec::new() };
+        entries.retain(|entry| !taken(entry));
+        entries
+    }
+
+    fn dir(&mut self, wanted: &[Subject]) -> Result<Digest, ArchiveError> {
+        let [subject] = wanted else {
+            return Err(ArchiveError::damaged("this layout holds exactly one image"));
+        };
+        self.sink.document("version", b"Directory Transport Version: 1.1\n")?;
+        let kind = self.options.manifest.unwrap_or(Format::Docker);
+        let manifest = self.manifest(subject, kind, &|digest, _| digest.hex().to_owned())?;
+        self.document(Digest::of(&subject.config).hex(), &subject.config)?;
+        self.sink.document("manifest.json", &manifest)?;
+        Ok(Digest::of(&manifest))
+    }
+
+    /// Writes the layers of an image and returns its manifest.
+    fn manifest(&mut self, subject: &Subject, kind: Format, name: Name<'_>) -> Result<Vec<u8>, ArchiveError> {
+        let (manifest_type, config_type, plain_type) = kind.media_types();
+        let layer_type = match self.options.compression.map(|settings| settings.format) {
+            None | Some(Compression::None) => plain_type,
+            Some(Compression::Gzip) if kind == Format::Docker => "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            Some(Compression::Gzip) => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Some(Compression::Zstd) => "application/vnd.oci.image.layer.v1.tar+zstd",
+        };
+        let mut layers = Vec::new();
+        for layer in &ImageConfig::parse(&subject.config)?.rootfs.diff_ids {
+            let (digest, size) = self.layer(subject, layer, name)?;
+            layers.push(json!({"mediaType": layer_type, "digest": digest, "size": size}));
+        }
+        to_bytes(&json!({
+            "schemaVersion": 2,
+            "mediaType": manifest_type,
+            "config": {"mediaType": config_type, "digest": Digest::of(&subject.config), "size": subject.config.len()},
+            "layers": layers,
+        }))
+    }
+
+    /// Writes a layer unless it is there already; returns its digest as written, and its size.
+    fn layer(&mut self, subject: &Subject, layer: &Digest, name: Name<'_>) -> Result<(Digest, u64), ArchiveError> {
+        let record = self.layers.record(layer).ok_or_else(|| LayerError::Missing(layer.clone()))?;
+        let settings = self.options.compression.filter(|settings| settings.format != Compression::None);
+        // Compressed layers are found by what they are, since their names are not known before.
+        let key = format!("layer {layer}");
+        if let Some(known) = self.written.get(&key) {
+            return Ok(known.clone());
+        }
+        let blob = match record.archive {
+            true => None,
+            false => {
+                let kept = subject.image.as_ref().map(|image| kept_blob(self.images, &image.record, layer)).transpose()?;
+                Some(kept.flatten().ok_or_else(|| LayerError::NotKept(layer.clone()))?)
+            }
+        };
+        let layers = &self.layers;
+        let mut plain = |out: &mut dyn Write| match &blob {
+            None => Ok(layers.write_archive(layer, out)?),
+            Some(blob) => copy_blob(blob, layer, out),
+        };
+        let done = match settings {
+            None => {
+                let size = record.report.archive_bytes;
+                self.sink.member(&name(layer, layer), size, &mut plain)?;
+                (layer.clone(), size)
+            }
+            Some(settings) => {
+                let (mut spool, digest, size) = spool(self.images.data(), settings, &mut plain)?;
+                self.sink.member(&name(&digest, layer), size, &mut |out| {
+                    let failed = || ArchiveError::io("write", "the archive");
+                    spool.rewind().map_err(failed())?;
+                    io::copy(&mut spool, out).map_err(failed())
+                })?;
+                (digest, size)
+            }
+        };
+        self.written.insert(key, done.clone());
+        Ok(done)
+    }
+
+    /// Writes a document once; returns its digest.
+    fn document(&mut self, name: &str, bytes: &[u8]) -> Result<Digest, ArchiveError> {
+        let digest = Digest::of(bytes);
+        let known = self.written.insert(name.to_owned(), (digest.clone(), bytes.len() as u64));
+        if known.is_none() {
+            self.sink.document(name, bytes)?;
+        }
+        Ok(digest)
+    }
+}
+
+/// The compressed archive a layer of an image was pulled as, if it was kept.
+pub(in crate::image) fn kept_blob(images: &ImageStore, record: &ImageRecord, layer: &Digest) -> Result<Option<File>, ArchiveError> {
+    let Some(index) = record.layers.iter().position(|l| l == layer) else { return Ok(None) };
+    for digest in &record.manifests {
+        let Some(bytes) = images.blobs().read(digest, MAX_MANIFEST)? else { continue };
+        if let Ok(Document::Image(manifest)) = Document::parse(&bytes, None)
+            && manifest.config.digest == record.id
+            && let Some(descriptor) = manifest.layers.get(index)
+            && let Some(file) = images.blobs().open(&descriptor.digest, Some(descriptor.size))?
+        {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+/// Compresses into a file without a name.
+fn spool(
+    data: &Path,
+    settings: Settings,
+    fill: &mut dyn FnMut(&mut dyn Write) -> Result<u64, ArchiveError>,
+) -> Result<(File, Digest, u64), ArchiveError> {
+    let failed = || ArchiveError::io("compress", "a layer");
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(CWD, data, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(fd) => File::from(fd),
+        // A file system without nameless files.
+        Err(_) => {
+            let path = data.join(format!(".spool-{}", std::process::id()));
+            let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+            let file = file.map_err(failed())?;
+            std::fs::remove_file(&path).map_err(failed())?;
+            file
+        }
+    };
+    let hashing = Hashing { file, digester: Digester::new(Algorithm::Sha256), length: 0 };
+    let mut encoder = Encoder::new(settings, hashing);
+    fill(&mut encoder)?;
+    let done = encoder.finish().map_err(failed())?;
+    Ok((done.file, done.digester.finish(), done.length))
+}
+
+/// A file whose content is hashed on the way.
+struct Hashing {
+    file: File,
+    digester: Digester,
+    length: u64,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.digester.update(&bytes[..count]);
+        self.length += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Decompresses a layer's archive into `out` and checks it.
+fn copy_blob(blob: &File, layer: &Digest, out: &mut dyn Write) -> Result<u64, ArchiveError> {
+    let failed = |e| ArchiveError::io("read", format!("layer {layer}"))(e);
+    let mut decoder = Decoder::new(BufReader::with_capacity(256 * 1024, blob)).map_err(failed)?;
+    let mut digester = Digester::new(layer.algorithm());
+    let mut buffer = vec![0u8; 256 * 1024];
+    let mut written = 0;
+    loop {
+        let count = decoder.read(&mut buffer).map_err(failed)?;
+        if count == 0 {
+            break;
+        }
+        digester.update(&buffer[..count]);
+        out.write_all(&buffer[..count]).map_err(ArchiveError::io("write", "the archive"))?;
+        written += count as u64;
+    }
+    let actual = digester.finish();
+    if actual != *layer {
+        return Err(LayerError::Damaged { expected: layer.clone(), actual }.into());
+    }
+    Ok(written)
+}
+
+fn to_bytes(value: &Value) -> Result<Vec<u8>, ArchiveError> {
+    serde_json::to_vec(value).map_err(|source| ArchiveError::Json { document: "manifest", source })
+}

@@ -1,0 +1,198 @@
+//! A layer in the making.
+//!
+//! Owns its directory from the first file to the rename that makes it a layer. The lock held meanwhile tells others that
+//! somebody is at work; a process that dies leaves an unlocked directory, which is garbage.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{ARCHIVE, Claim, LOCK, LayerError, LayerRecord, LayerStore, RECORD, TREE, VERSION};
+use super::{make_dir, remove_below, write_record};
+use crate::image::unpack::{Recorder, UnpackReport};
+use crate::spec::Digest;
+use crate::sys::identity;
+
+/// A layer in the making. Dropped without a commit, it is removed.
+#[derive(Debug)]
+pub struct LayerTxn {
+    store: LayerStore,
+    name: String,
+    digest: Option<Digest>,
+    /// Keeps others away until dropped.
+    _lock: File,
+    tree: OwnedFd,
+    recorded: bool,
+    done: bool,
+}
+
+impl LayerTxn {
+    /// Makes the directory of a layer in `tmp/<name>`, whose lock is held.
+    pub(super) fn start(
+        store: &LayerStore,
+        name: String,
+        digest: Option<Digest>,
+        lock: File,
+    ) -> Result<Self, LayerError> {
+        let dir = store.tmp(&name);
+        let tree = dir.join(TREE);
+        // What a killed process left.
+        for leftover in [TREE, RECORD, ARCHIVE] {
+            remove_below(&dir, leftover)?;
+        }
+        DirBuilder::new()
+            .mode(0o755)
+            .create(&tree)
+            .map_err(LayerError::io("create directory", &tree))?;
+        let fd: OwnedFd = File::open(&tree)
+            .map_err(LayerError::io("open", &tree))?
+            .into();
+        // Ours whatever the umask; and no default ACL of the home directory may seep into the image.
+        rustix::fs::fchmod(&fd, rustix::fs::Mode::from_raw_mode(0o755))
+            .map_err(|e| LayerError::io("change mode of", &tree)(e.into()))?;
+        for acl in ["system.posix_acl_default", "system.posix_acl_access"] {
+            // Nothing to remove is the usual case.
+            rustix::fs::fremovexattr(&fd, acl).ok();
+        }
+        Ok(Self {
+            store: store.clone(),
+            name,
+            digest,
+            _lock: lock,
+            tree: fd,
+            recorded: false,
+            done: false,
+        })
+    }
+
+    /// The directory to unpack into.
+    #[must_use]
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.tree.as_fd()
+    }
+
+    /// A recorder for the archive's structure, to be given back to [`LayerTxn::recorded`] when all is unpacked.
+    ///
+    /// # Errors
+    /// When its file cannot be made.
+    pub fn recorder(&self) -> Result<Recorder, LayerError> {
+        let path = self.store.tmp(&self.name).join(ARCHIVE);
+        File::create(&path)
+            .and_then(Recorder::create)
+            .map_err(LayerError::io("create", &path))
+    }
+
+    /// The record that was made, for reading.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn archive(&self) -> io::Result<File> {
+        File::open(self.store.tmp(&self.name).join(ARCHIVE))
+    }
+
+    /// Keeps a finished record of the archive's structure.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn recorded(&mut self, recorder: Recorder) -> Result<(), LayerError> {
+        let dir = self.store.tmp(&self.name);
+        let usable = recorder
+            .finish()
+            .map_err(LayerError::io("write", &dir.join(ARCHIVE)))?;
+        self.recorded = usable;
+        if !usable {
+            remove_below(&dir, ARCHIVE)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a whole directory (of the same file system) as the tree, in place of what was unpacked so far.
+    ///
+    /// # Errors
+    /// When it cannot be renamed; it is where it was then.
+    pub fn take_tree(&mut self, dir: &Path) -> Result<(), LayerError> {
+        let tree = self.store.tmp(&self.name).join(TREE);
+        // Ours is empty: then one rename puts the other in its place.
+        fs::rename(dir, &tree).map_err(LayerError::io("rename", dir))?;
+        self.tree = File::open(&tree)
+            .map_err(LayerError::io("open", &tree))?
+            .into();
+        Ok(())
+    }
+
+    /// Puts the layer in place under the digest it was begun with.
+    ///
+    /// # Errors
+    /// When it was begun without one, or renaming fails.
+    pub fn commit(mut self, report: &UnpackReport) -> Result<PathBuf, LayerError> {
+        match self.digest.clone() {
+            Some(digest) => self.place(&digest, report),
+            None => Err(LayerError::io("name", &self.store.tmp(&self.name))(
+                io::ErrorKind::InvalidInput.into(),
+            )),
+        }
+    }
+
+    /// Puts a layer begun without a digest in place; when it is here already, this one is dropped.
+    ///
+    /// # Errors
+    /// When renaming fails.
+    pub fn commit_as(
+        mut self,
+        digest: &Digest,
+        report: &UnpackReport,
+    ) -> Result<PathBuf, LayerError> {
+        let store = self.store.clone();
+        match store.begin(digest, &mut || ())? {
+            Claim::Present(dir) => Ok(dir),
+            // The claim keeps others away while ours takes the name; dropping it removes its empty directory.
+            Claim::Absent(_claim) => self.place(digest, report),
+        }
+    }
+
+    fn place(&mut self, digest: &Digest, report: &UnpackReport) -> Result<PathBuf, LayerError> {
+        let from = self.store.tmp(&self.name);
+        let to = self.store.path(digest);
+        let record = LayerRecord {
+            version: VERSION,
+            digest: digest.clone(),
+            boot_id: identity::boot_id().to_owned(),
+            synced: false,
+            archive: self.recorded,
+            report: report.clone(),
+        };
+        write_record(&from, &record)?;
+        if let Some(parent) = to.parent() {
+            make_dir(parent)?;
+        }
+        loop {
+            match fs::rename(&from, &to) {
+                Ok(()) => break,
+                // Something that is no whole layer, else it would have been found.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+                    ) =>
+                {
+                    self.store.remove(digest)?;
+                }
+                Err(error) => return Err(LayerError::io("rename", &from)(error)),
+            }
+        }
+        self.done = true;
+        // Of no use here; whoever waits for it sees that it is gone from its place.
+        fs::remove_file(to.join(LOCK)).ok();
+        Ok(to.join(TREE))
+    }
+}
+
+impl Drop for LayerTxn {
+    fn drop(&mut self) {
+        if !self.done {
+            self.store.discard(&self.name);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The names of images: one symbolic link per reference, `names/<escaped reference>` → `../images/<id>`.
+//!
+//! Owns that layout. A link is made aside and renamed, so a name is always whole, moving one is atomic, and following it
+//! needs one call and no directory scan. A link to an image that is gone counts as absent.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::blobs::{make_dir, read_dir, remove_file};
+use super::store::StoreError;
+use crate::spec::{Digest, Reference};
+
+/// Bytes of a name put into one directory entry; file systems allow 255.
+const CHUNK: usize = 200;
+
+/// All names under one data directory.
+#[derive(Debug, Clone)]
+pub struct NameIndex {
+    root: PathBuf,
+}
+
+impl NameIndex {
+    /// The index under `data` (nothing is created yet).
+    #[must_use]
+    pub fn new(data: &Path) -> Self {
+        Self {
+            root: data.join("names"),
+        }
+    }
+
+    /// The image a complete reference names.
+    ///
+    /// # Errors
+    /// When the link cannot be read for another reason than its absence.
+    pub fn get(&self, reference: &Reference) -> Result<Option<Digest>, StoreError> {
+        read_link(&self.root.join(escape(reference).0))
+    }
+
+    /// Makes `reference` name the image `id`, whatever it named before.
+    ///
+    /// # Errors
+    /// When the link cannot be written.
+    pub fn set(&self, reference: &Reference, id: &Digest) -> Result<(), StoreError> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let (name, depth) = escape(reference);
+        let path = self.root.join(name);
+        if let Some(parent) = path.parent() {
+            make_dir(parent)?;
+        }
+        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let aside = self
+            .root
+            .join(format!(".new-{}-{count}", std::process::id()));
+        let target = format!("{}images/{}", "../".repeat(depth), id.hex());
+        // A process that died earlier with our number may have left its link.
+        remove_file(&aside)?;
+        symlink(&target, &aside).map_err(|e| StoreError::io("create link", &aside, e))?;
+        fs::rename(&aside, &path).map_err(|e| {
+            fs::remove_file(&aside).ok();
+            StoreError::io("rename", &path, e)
+        })
+    }
+
+    /// Removes a name; returns whether it was there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn remove(&self, reference: &Reference) -> Result<bool, StoreError> {
+        let path = self.root.join(escape(reference).0);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StoreError::io("remove", &path, error)),
+        }
+    }
+
+    /// Every name with the id of its image, sorted by name.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn list(&self) -> Result<Vec<(Reference, Digest)>, StoreError> {
+        let mut found = Vec::new();
+        collect(&self.root, "", 0, &mut found)?;
+        found.sort();
+        Ok(found)
+    }
+}
+
+fn collect(
+    dir: &Path,
+    before: &str,
+    depth: u32,
+    found: &mut Vec<(Reference, Digest)>,
+) -> Result<(), StoreError> {
+    for name in read_dir(dir)? {
+        let path = dir.join(&name);
+        let Some(name) = (if depth == 0 {
+            Some(name.as_str())
+        } else {
+            name.strip_prefix('=')
+        }) else {
+            continue;
+        };
+        if let Some(part) = name.strip_suffix('%') {
+            if depth < 4 {
+                collect(&path, &format!("{before}{part}"), depth + 1, found)?;
+            }
+            continue;
+        }
+        let text = format!("{before}{name}").replace('+', "/");
+        if let (Ok(reference), Ok(Some(id))) = (text.parse::<Reference>(), read_link(&path)) {
+            found.push((reference, id));
+        }
+    }
+    Ok(())
+}
+
+/// The relative path of a name's link and how many directories above it the data directory is.
+///
+/// `/` becomes `+`, which no reference contains; what is too long for one entry goes on in a directory `<part>%`.
+fn escape(reference: &Reference) -> (PathBuf, usize) {
+    let text = reference.to_string().replace('/', "+");
+    let mut path = PathBuf::new();
+    let mut rest = text.as_str();
+    let mut depth = 1;
+    // Later parts begin with `=`: one of dots alone would be a directory, not a name.
+    let mut mark = "";
+    while rest.len() > CHUNK {
+        let (part, after) = rest.split_at(CHUNK);
+        path.push(format!("{mark}{part}%"));
+        rest = after;
+        depth += 1;
+        mark = "=";
+    }
+    path.push(format!("{mark}{rest}"));
+    (path, depth)
+}
+
+fn read_link(path: &Path) -> Result<Option<Digest>, StoreError> {
+    match fs::read_link(path) {
+        Ok(target) => {
+            let hex = target.file_name().and_then(|name| name.to_str());
+            Ok(hex.and_then(|hex| Digest::from_sha256_hex(hex).ok()))
+        }
+        // ENOENT; EINVAL: something that is no link; ENOTDIR: damage.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(StoreError::io("read link", path, error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_length() {
+        let dir = std::env::temp_dir().join(format!("kelp-names-{}", std::process::id()));
+        let index = NameIndex::new(&dir);
+        let a = Digest::of(b"a");
+        let b = Digest::of(b"b");
+        let long = format!(
+            "h.x:5000/{}:{}..",
+            "p/".repeat(40) + &"q".repeat(100),
+            "t".repeat(9)
+        );
+        let longest = format!("h.x/{}:{}", "q".repeat(240), "t".repeat(128));
+        let texts = ["alpine", "[::1]:80/a/b:v1", &long, &longest];
+        let all: Vec<Reference> = texts.iter().map(|t| t.parse().unwrap()).collect();
+        assert_eq!(index.get(&all[0]).unwrap(), None);
+        for reference in &all {
+            index.set(reference, &a).unwrap();
+            index.set(reference, &b).unwrap();
+            assert_eq!(index.get(reference).unwrap(), Some(b.clone()));
+        }
+        fs::create_dir(dir.join("names/odd")).unwrap();
+        assert_eq!(index.list().unwrap().len(), all.len());
+        for reference in &all {
+            let link = dir.join("names").join(escape(reference).0);
+            let target = link.parent().unwrap().join(fs::read_link(&link).unwrap());
+            let parent = fs::canonicalize(target.parent().unwrap().parent().unwrap()).unwrap();
+            assert_eq!(parent, fs::canonicalize(&dir).unwrap());
+            assert!(index.remove(reference).unwrap());
+            assert!(!index.remove(reference).unwrap());
+        }
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

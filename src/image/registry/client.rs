@@ -1,0 +1,604 @@
+//! The requests of the distribution protocol a pull needs, for one repository of one registry (`upload` has a push's).
+//!
+//! Owns sending with authentication and retries, the size limits of what is answered, and wording what goes wrong. Bytes of
+//! manifests are checked here; those of blobs by whoever streams them.
+
+use std::io::{self, Read};
+use std::time::{Duration, SystemTime};
+
+use reqwest::blocking::{Request, Response};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, LINK, RANGE, RETRY_AFTER,
+};
+use reqwest::{Method, StatusCode, Url};
+use serde::Deserialize;
+
+use super::auth::{Authorizer, Shown};
+use super::credentials::{self, AuthFile, Credentials};
+use super::error::RegistryError;
+use super::registries::Endpoint;
+use super::transport::{Security, Transport, shown};
+use crate::image::manifest::{self, MAX_MANIFEST};
+use crate::spec::{Digest, Digester, Reference};
+
+/// The longest a registry may make us wait between two tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const MAX_ERROR: u64 = 64 << 10;
+const MAX_PAGES: usize = 1000;
+
+/// How registries are spoken to.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// Check certificates and insist on TLS (loopback may be plain).
+    pub tls_verify: bool,
+    /// `--creds`; else the files are looked into.
+    pub credentials: Option<Credentials>,
+    /// Files with credentials, in order.
+    pub auth_files: Vec<AuthFile>,
+    /// Directories with one subdirectory of certificates per registry (`certs.d`).
+    pub certs_d: Vec<std::path::PathBuf>,
+    /// `--cert-dir`: a directory of certificates for every registry.
+    pub cert_dir: Option<std::path::PathBuf>,
+    /// How often a failed request is tried again.
+    pub retries: u32,
+    /// Pause before the first retry; it doubles each time.
+    pub retry_delay: Duration,
+    /// Longest wait for the next bytes; a transfer as a whole may take any time.
+    pub stall: Duration,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            tls_verify: true,
+            credentials: None,
+            auth_files: Vec::new(),
+            certs_d: ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(Into::into).to_vec(),
+            cert_dir: None,
+            retries: 4,
+            retry_delay: Duration::from_millis(500),
+            stall: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A repository on a registry.
+#[derive(Debug)]
+pub struct Repository {
+    transport: Transport,
+    auth: Authorizer,
+    path: String,
+    retries: u32,
+    retry_delay: Duration,
+}
+
+/// A manifest as it came.
+#[derive(Debug, Clone)]
+pub struct FetchedManifest {
+    /// Its bytes.
+    pub raw: Vec<u8>,
+    /// Their digest.
+    pub digest: Digest,
+    /// What the registry said it is.
+    pub media_type: Option<String>,
+}
+
+/// The bytes of a blob from some offset on.
+#[derive(Debug)]
+pub struct BlobStream {
+    response: Response,
+    /// Where the bytes begin; 0 when the registry cannot resume.
+    pub offset: u64,
+}
+
+impl Read for BlobStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.response.read(buffer)
+    }
+}
+
+/// A request to the registry.
+pub(super) struct Ask<'a> {
+    pub(super) method: Method,
+    pub(super) target: Target,
+    pub(super) accept: Option<&'static str>,
+    pub(super) offset: u64,
+    /// Media type and bytes to send.
+    pub(super) content: Option<(&'static str, &'a [u8])>,
+    /// How long the answer may take, when longer than usual.
+    pub(super) patience: Option<Duration>,
+    /// For messages.
+    pub(super) what: &'a str,
+}
+
+/// Where a request goes.
+pub(super) enum Target {
+    /// A path of the registry.
+    Path(String),
+    /// An address the registry gave.
+    Url(Url),
+}
+
+impl<'a> Ask<'a> {
+    pub(super) fn new(method: Method, path: String, what: &'a str) -> Self {
+        Self { method, target: Target::Path(path), accept: None, offset: 0, content: None, patience: None, what }
+    }
+
+    pub(super) fn to(method: Method, url: Url, what: &'a str) -> Self {
+        Self { target: Target::Url(url), ..Self::new(method, String::new(), what) }
+    }
+}
+
+impl Repository {
+    /// The repository of `reference`, for pulling. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When credentials or certificates cannot be read.
+    pub fn for_pull(reference: &Reference, options: &ClientOptions) -> Result<Self, RegistryError> {
+        Self::open(reference.domain(), reference.path(), "pull", options)
+    }
+
+    /// A repository at a place that stands for another one, for pulling. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When credentials or certificates cannot be read.
+    pub fn at(endpoint: &Endpoint, options: &ClientOptions) -> Result<Self, RegistryError> {
+        let options = ClientOptions { tls_verify: options.tls_verify && !endpoint.insecure, ..options.clone() };
+        Self::open(&endpoint.domain, &endpoint.path, "pull", &options)
+    }
+
+    /// The repository of `reference`, for pushing. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When credentials or certificates cannot be read.
+    pub fn for_push(reference: &Reference, options: &ClientOptions) -> Result<Self, RegistryError> {
+        Self::open(reference.domain(), reference.path(), "pull,push", options)
+    }
+
+    /// The registry as such, by one who logs in.
+    pub(super) fn for_login(domain: &str, credentials: Credentials, options: &ClientOptions) -> Result<Self, RegistryError> {
+        let options = ClientOptions { credentials: Some(credentials.clone()), ..options.clone() };
+        let auth = Authorizer::for_login(credentials);
+        Ok(Self { auth, ..Self::open(domain, "", "", &options)? })
+    }
+
+    /// The token that stands for name and password, if a login got one.
+    pub(super) fn identity(&self) -> Option<String> {
+        self.auth.identity()
+    }
+
+    pub(super) fn open(domain: &str, path: &str, actions: &'static str, options: &ClientOptions) -> Result<Self, RegistryError> {
+        let mut certificates: Vec<_> = options.certs_d.iter().map(|dir| dir.join(domain)).collect();
+        certificates.extend(options.cert_dir.clone());
+        let security = Security {
+            verify: options.tls_verify,
+            certificates,
+            stall: options.stall,
+        };
+        let credentials = match &options.credentials {
+            Some(given) => Some(given.clone()),
+            None => credentials::find(&options.auth_files, domain, path)?,
+        };
+        Ok(Self {
+            transport: Transport::new(domain, &security)?,
+            auth: Authorizer::new(path, actions, credentials),
+            path: path.to_owned(),
+            retries: options.retries,
+            retry_delay: options.retry_delay,
+        })
+    }
+
+    /// The digest a tag has now, if the registry tells without sending the manifest. Registries do not count this
+    /// against their limits.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached or refuses.
+    pub fn digest_of(&self, tag: &str) -> Result<Option<Digest>, RegistryError> {
+        let ask = Ask::new(Method::HEAD, format!("/v2/{}/manifests/{tag}", self.path), tag);
+        let response = self.ask(&Ask { accept: Some(manifest::ACCEPT), ..ask })?;
+        Ok(content_digest(&response))
+    }
+
+    /// The manifest of a tag or digest; with `expected`, exactly those bytes.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached, refuses, or sends something else.
+    pub fn manifest(&self, tag_or_digest: &str, expected: Option<&Digest>) -> Result<FetchedManifest, RegistryError> {
+        let what = format!("manifest {tag_or_digest}");
+        let ask = Ask {
+            accept: Some(manifest::ACCEPT),
+            ..Ask::new(Method::GET, format!("/v2/{}/manifests/{tag_or_digest}", self.path), &what)
+        };
+        let (response, raw) = self.fetch(&ask, MAX_MANIFEST)?;
+        let media_type = response.media_type;
+        if media_type.as_deref().is_some_and(|t| t.starts_with("text/html")) {
+            return Err(RegistryError::Protocol {
+                url: response.url,
+                reason: "it sent a web page; is this the address of a registry?".to_owned(),
+            });
+        }
+        let claimed = expected.or(response.digest.as_ref());
+        let algorithm = claimed.map_or(crate::spec::digest::Algorithm::Sha256, Digest::algorithm);
+        let mut digester = Digester::new(algorithm);
+        digester.update(&raw);
+        let digest = digester.finish();
+        match claimed {
+            Some(claimed) if *claimed != digest => Err(RegistryError::Mismatch {
+                registry: self.registry().to_owned(),
+                what,
+                expected: claimed.clone(),
+                actual: digest,
+            }),
+            _ => Ok(FetchedManifest {
+                raw,
+                digest,
+                media_type,
+            }),
+        }
+    }
+
+    /// All tags, in the registry's order.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached, refuses, or sends something else.
+    pub fn tags(&self) -> Result<Vec<String>, RegistryError> {
+        let mut tags = Vec::new();
+        let mut next = Some(format!("/v2/{}/tags/list?n=1000", self.path));
+        for _ in 0..MAX_PAGES {
+            let Some(path) = next.take() else { break };
+            let ask = Ask::new(Method::GET, path, "list of tags");
+            let (head, raw) = self.fetch(&ask, MAX_MANIFEST)?;
+            let page: TagPage = serde_json::from_slice(&raw).map_err(|_| RegistryError::Protocol {
+                url: head.url.clone(),
+                reason: "it sent no list of tags".to_owned(),
+            })?;
+            tags.extend(page.tags.unwrap_or_default());
+            next = head.next;
+        }
+        Ok(tags)
+    }
+
+    /// A small blob, checked.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached, refuses, or sends something else or more than `limit` bytes.
+    pub fn small_blob(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, RegistryError> {
+        let what = format!("blob {digest}");
+        let (_, raw) = self.fetch(&self.blob_ask(digest, 0, &what), limit)?;
+        let mut digester = Digester::new(digest.algorithm());
+        digester.update(&raw);
+        let actual = digester.finish();
+        if actual != *digest {
+            return Err(RegistryError::Mismatch {
+                registry: self.registry().to_owned(),
+                what,
+                expected: digest.clone(),
+                actual,
+            });
+        }
+        Ok(raw)
+    }
+
+    /// A blob from `offset` on, unchecked.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached or refuses.
+    pub fn blob(&self, digest: &Digest, offset: u64) -> Result<BlobStream, RegistryError> {
+        let what = format!("blob {digest}");
+        let response = self.ask(&self.blob_ask(digest, offset, &what))?;
+        let partial = response.status() == StatusCode::PARTIAL_CONTENT;
+        let starts = response
+            .headers()
+            .get(CONTENT_RANGE)
+            .and_then(|v| v.to_str().ok()?.strip_prefix("bytes ")?.split('-').next()?.parse::<u64>().ok());
+        let offset = match (partial, starts) {
+            (false, _) => 0,
+            (true, Some(start)) if start == offset => offset,
+            (true, _) => {
+                return Err(RegistryError::Protocol {
+                    url: shown(response.url()),
+                    reason: "it sent another part of the blob than was asked for".to_owned(),
+                });
+            }
+        };
+        Ok(BlobStream { response, offset })
+    }
+
+    /// Host and port as in references.
+    #[must_use]
+    pub fn registry(&self) -> &str {
+        self.transport.registry()
+    }
+
+    /// Its path on the registry.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Adds what we show the registry, if that is where the request goes.
+    pub(super) fn show_credentials(&self, request: &mut Request) -> Option<Shown> {
+        let shown = Some(self.auth.current()).filter(|_| self.transport.is_registry(request.url()))?;
+        request.headers_mut().extend(shown.header.clone().map(|value| (AUTHORIZATION, value)));
+        Some(shown)
+    }
+
+    /// Gets new credentials after a refusal of those that were shown.
+    pub(super) fn renew(&self, refusal: &Response, shown: &Shown) -> Result<(), RegistryError> {
+        self.auth.renew(&self.transport, refusal, shown)
+    }
+
+    /// How often to go on with a transfer that broke.
+    #[must_use]
+    pub fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    /// The pause before retry number `attempt` (from 0).
+    #[must_use]
+    pub fn pause(&self, attempt: u32) -> Duration {
+        let doubled = self.retry_delay.saturating_mul(1 << attempt.min(10));
+        // Up to a quarter more, so that many clients do not come back at once.
+        let mut random = [0; 1];
+        getrandom::fill(&mut random).ok();
+        (doubled + doubled.mul_f64(f64::from(random[0]) / 1024.0)).min(LONGEST_WAIT)
+    }
+
+    fn blob_ask<'a>(&self, digest: &Digest, offset: u64, what: &'a str) -> Ask<'a> {
+        Ask { offset, ..Ask::new(Method::GET, format!("/v2/{}/blobs/{digest}", self.path), what) }
+    }
+
+    /// A whole body of at most `limit` bytes, tried again when the connection breaks inside it.
+    pub(super) fn fetch(&self, ask: &Ask<'_>, limit: u64) -> Result<(Head, Vec<u8>), RegistryError> {
+        let mut attempt = 0;
+        loop {
+            let mut response = self.ask(ask)?;
+            let head = Head::of(&response);
+            let too_large = || RegistryError::Protocol {
+                url: head.url.clone(),
+                reason: format!("{} is larger than {limit} bytes", ask.what),
+            };
+            if response.content_length().is_some_and(|length| length > limit) {
+                return Err(too_large());
+            }
+            let mut raw = Vec::new();
+            match response.by_ref().take(limit + 1).read_to_end(&mut raw) {
+                Ok(_) if raw.len() as u64 > limit => return Err(too_large()),
+                Ok(_) => return Ok((head, raw)),
+                Err(_) if attempt < self.retries => {
+                    std::thread::sleep(self.pause(attempt));
+                    attempt += 1;
+                }
+                Err(error) => {
+                    return Err(RegistryError::Unreachable {
+                        registry: self.registry().to_owned(),
+                        reason: format!("the connection broke while fetching {}: {error}", ask.what),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sends a request until it is answered well: authenticates when asked to, waits and tries again when told to.
+    pub(super) fn ask(&self, ask: &Ask<'_>) -> Result<Response, RegistryError> {
+        let mut attempt = 0;
+        let mut renewals = 0;
+        loop {
+            let auth = self.auth.current();
+            let mut request = match &ask.target {
+                Target::Path(path) => self.transport.request(ask.method.clone(), path)?,
+                Target::Url(url) => self.transport.request_to(ask.method.clone(), url.as_str())?,
+            };
+            let ours = self.transport.is_registry(request.url());
+            if ask.patience.is_some() {
+                *request.timeout_mut() = ask.patience;
+            }
+            if let Some((_, bytes)) = ask.content {
+                *request.body_mut() = Some(bytes.to_vec().into());
+            }
+            let headers = request.headers_mut();
+            // Transport compression would make the bytes other ones than the digest names.
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            headers.extend(auth.header.clone().filter(|_| ours).map(|value| (AUTHORIZATION, value)));
+            if let Some((kind, _)) = ask.content {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            } else if matches!(ask.method, Method::POST | Method::PUT) {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            headers.extend(ask.accept.map(|value| (ACCEPT, HeaderValue::from_static(value))));
+            if ask.offset > 0 {
+                headers.extend(HeaderValue::from_str(&format!("bytes={}-", ask.offset)).ok().map(|v| (RANGE, v)));
+            }
+            let response = match self.transport.send(request) {
+                Ok(response) => response,
+                Err(error) if error.transient && attempt < self.retries => {
+                    std::thread::sleep(self.pause(attempt));
+                    attempt += 1;
+                    continue;
+                }
+                Err(error) => return Err(self.transport.unreachable(&error)),
+            };
+            match response.status().as_u16() {
+                200..=299 => return Ok(response),
+                401 if renewals < 2 && ours => {
+                    self.auth.renew(&self.transport, &response, &auth)?;
+                    renewals += 1;
+                }
+                408 | 429 | 500 | 502 | 503 | 504 => {
+                    let wanted = retry_after(&response);
+                    // A limit without a time is for hours, not for seconds.
+                    let hopeless = response.status() == StatusCode::TOO_MANY_REQUESTS && wanted.is_none() && attempt > 0;
+                    let pause = wanted.unwrap_or_else(|| self.pause(attempt));
+                    if attempt >= self.retries || pause > LONGEST_WAIT || hopeless {
+                        return Err(self.refusal(ask.what, response));
+                    }
+                    std::thread::sleep(pause);
+                    attempt += 1;
+                }
+                _ => return Err(self.refusal(ask.what, response)),
+            }
+        }
+    }
+
+    /// Words for an answer that is a refusal.
+    pub(super) fn refusal(&self, what: &str, response: Response) -> RegistryError {
+        let (status, url, wait) = (response.status(), shown(response.url()), retry_after(&response));
+        let limit = rate_limit(&response);
+        let mut body = Vec::new();
+        // What can be read of it is all that can be told.
+        response.take(MAX_ERROR).read_to_end(&mut body).ok();
+        let mut reason = spoken(&body);
+        if status.is_redirection() {
+            "the address it leads to is not followed".clone_into(&mut reason);
+        }
+        let registry = self.registry().to_owned();
+        let repository = self.path.clone();
+        match status.as_u16() {
+            401 | 403 => {
+                if reason.is_empty() {
+                    reason = status.to_string();
+                }
+                RegistryError::Denied {
+                    registry,
+                    repository,
+                    reason,
+                }
+            }
+            404 => RegistryError::NotFound {
+                registry,
+                repository,
+                what: what.to_owned(),
+            },
+            429 => RegistryError::RateLimited {
+                registry,
+                reason: if reason.is_empty() { "too many requests".to_owned() } else { reason },
+                account: self.auth.account(),
+                limit,
+                retry_after: wait,
+            },
+            code => RegistryError::Answer {
+                url,
+                status: code,
+                reason,
+            },
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct TagPage {
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+/// The headers of an answer whose body is read.
+pub(super) struct Head {
+    /// The path of the next page, on the same registry.
+    pub(super) next: Option<String>,
+    pub(super) url: String,
+    media_type: Option<String>,
+    digest: Option<Digest>,
+}
+
+impl Head {
+    fn of(response: &Response) -> Self {
+        let media_type = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        let link = response.headers().get(LINK).and_then(|v| v.to_str().ok());
+        Self {
+            next: link.and_then(next_page),
+            url: shown(response.url()),
+            media_type: media_type.map(str::to_owned),
+            digest: content_digest(response),
+        }
+    }
+}
+
+/// The path in `</v2/…>; rel="next"`; pages on other hosts are none of ours.
+fn next_page(link: &str) -> Option<String> {
+    let (target, params) = link.split_once('<')?.1.split_once('>')?;
+    let path = target.starts_with("/v2/") && target.bytes().all(|b| b.is_ascii_graphic());
+    (path && params.contains("next")).then(|| target.to_owned())
+}
+
+pub(super) fn content_digest(response: &Response) -> Option<Digest> {
+    response.headers().get("docker-content-digest")?.to_str().ok()?.trim().parse().ok()
+}
+
+/// `Retry-After`, in seconds or as a date.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(date.timestamp().as_second()).ok()?);
+    Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// `RateLimit-Limit: 100;w=21600` of docker's hub, in words.
+fn rate_limit(response: &Response) -> Option<String> {
+    let text = response.headers().get("ratelimit-limit")?.to_str().ok()?;
+    let (count, window) = text.split_once(";w=").unwrap_or((text, ""));
+    let count: u64 = count.trim().parse().ok()?;
+    Some(match window.trim().parse::<u64>() {
+        Ok(seconds) if seconds >= 3600 => format!("{count} in {} h", seconds / 3600),
+        Ok(seconds) => format!("{count} in {seconds} s"),
+        Err(_) => count.to_string(),
+    })
+}
+
+#[derive(Deserialize)]
+struct Spoken {
+    #[serde(default)]
+    errors: Vec<SpokenError>,
+    #[serde(default)]
+    details: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SpokenError {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// What an error body of the protocol says, on one short line; nothing when it is something else.
+pub(super) fn spoken(body: &[u8]) -> String {
+    let Ok(spoken) = serde_json::from_slice::<Spoken>(body) else {
+        return String::new();
+    };
+    let mut parts: Vec<String> = spoken
+        .errors
+        .into_iter()
+        .map(|e| if e.message.is_empty() { e.code.to_ascii_lowercase() } else { e.message })
+        .collect();
+    parts.extend(spoken.details);
+    let line: String = parts.join("; ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();
+    line.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages() {
+        assert_eq!(next_page(r#"</v2/a/tags/list?last=b&n=2>; rel="next""#), Some("/v2/a/tags/list?last=b&n=2".to_owned()));
+        assert_eq!(next_page(r#"<https://elsewhere/v2/>; rel="next""#), None);
+        assert_eq!(next_page("nonsense"), None);
+    }
+
+    #[test]
+    fn error_bodies() {
+        let body = br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest\nunknown","detail":{}},{"code":"X"}]}"#;
+        assert_eq!(spoken(body), "manifest unknown; x");
+        assert_eq!(spoken(b"<html>"), "");
+        assert_eq!(spoken(br#"{"details":"no"}"#), "no");
+        assert!(spoken(format!(r#"{{"details":"{}"}}"#, "x".repeat(9000)).as_bytes()).len() == 300);
+    }
+}

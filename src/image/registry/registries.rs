@@ -1,0 +1,454 @@
+//! `registries.conf`: what the host's other tools have been told about registries, in version 2 of the containers format.
+//!
+//! Owns reading those files and applying them to a reference: which places to ask for it (mirrors first), which are blocked
+//! or without TLS, and what a short name may mean. Asks nobody; kelp's own configuration is applied before, by others.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::spec::{Reference, ShortNames};
+
+const MAX_FILE: u64 = 4 << 20;
+const SYSTEM: &str = "/etc/containers";
+
+/// Why the files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistriesError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not as expected.
+    #[error("cannot understand {path}: {reason}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The registry must not be used.
+    #[error("registry {registry} is blocked for {reference} by registries.conf")]
+    Blocked {
+        /// The prefix that says so.
+        registry: String,
+        /// What was asked for.
+        reference: String,
+    },
+    /// A mirror or location that makes no reference.
+    #[error("registries.conf sends {reference} to {target}, which is no image reference")]
+    Target {
+        /// What was asked for.
+        reference: String,
+        /// What came out.
+        target: String,
+    },
+    /// A short name that may mean several images.
+    #[error("\"{name}\" may be {}; give the whole name, or make an alias", .candidates.join(" or "))]
+    Ambiguous {
+        /// As typed.
+        name: String,
+        /// What it may mean.
+        candidates: Vec<String>,
+    },
+}
+
+/// What the files say together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registries {
+    search: Vec<String>,
+    mode: Mode,
+    aliases: BTreeMap<String, String>,
+    registries: Vec<Registry>,
+}
+
+/// What to do with a short name that may mean several images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Enforcing,
+    #[default]
+    Permissive,
+    Disabled,
+}
+
+/// Where an image may be fetched from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host and port.
+    pub domain: String,
+    /// The repository there.
+    pub path: String,
+    /// Whether TLS may be missing or its certificate unknown.
+    pub insecure: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Registry {
+    prefix: String,
+    location: String,
+    insecure: bool,
+    blocked: bool,
+    mirror_by_digest_only: bool,
+    mirror: Vec<Mirror>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Mirror {
+    location: String,
+    insecure: bool,
+    pull_from_mirror: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Document {
+    unqualified_search_registries: Option<Vec<String>>,
+    short_name_mode: Option<Mode>,
+    registry: Vec<Registry>,
+    aliases: BTreeMap<String, String>,
+    /// Version 1.
+    registries: Option<Old>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Old {
+    search: OldList,
+    insecure: OldList,
+    block: OldList,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OldList {
+    registries: Vec<String>,
+}
+
+impl Registries {
+    /// Reads the user's file or, without one, the system's; then what lies beside them. `env` reads the environment.
+    ///
+    /// # Errors
+    /// When a file cannot be read or understood.
+    pub fn load(env: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, RegistriesError> {
+        let var = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let user = var("XDG_CONFIG_HOME").or_else(|| var("HOME").map(|home| home.join(".config")));
+        let user = user.map(|config| config.join("containers"));
+        let mut all = Self::default();
+        if let Some(named) = var("CONTAINERS_REGISTRIES_CONF") {
+            all.read(&named, true)?;
+        } else {
+            let own = match &user {
+                Some(dir) => all.read(&dir.join("registries.conf"), false)?,
+                None => false,
+            };
+            if !own {
+                all.read(&Path::new(SYSTEM).join("registries.conf"), false)?;
+            }
+        }
+        for dir in [Some(PathBuf::from(SYSTEM)), user].into_iter().flatten() {
+            for path in drop_ins(&dir.join("registries.conf.d")) {
+                all.read(&path, false)?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Adds a file; whether it was there.
+    fn read(&mut self, path: &Path, required: bool) -> Result<bool, RegistriesError> {
+        let failed = |source| RegistriesError::File { path: path.to_owned(), source };
+        let mut text = String::new();
+        match File::open(path) {
+            Err(error) if !required && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(false);
+            }
+            opened => opened.and_then(|file| file.take(MAX_FILE).read_to_string(&mut text)).map_err(failed)?,
+        };
+        self.add(&text).map_err(|reason| RegistriesError::Malformed { path: path.to_owned(), reason })?;
+        Ok(true)
+    }
+
+    /// Adds what a file says; where it repeats a prefix or a name, the later file wins.
+    fn add(&mut self, text: &str) -> Result<(), String> {
+        let document: Document = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        let mut more = document.registry;
+        if let Some(old) = document.registries {
+            let plain = |location: &String| Registry { location: location.clone(), ..Registry::default() };
+            more.extend(old.insecure.registries.iter().map(|l| Registry { insecure: true, ..plain(l) }));
+            more.extend(old.block.registries.iter().map(|l| Registry { blocked: true, ..plain(l) }));
+            if !old.search.registries.is_empty() {
+                self.search = old.search.registries;
+            }
+        }
+        for mut registry in more {
+            for location in std::iter::once(&mut registry.location).chain(registry.mirror.iter_mut().map(|m| &mut m.location)) {
+                *location = location.trim_end_matches('/').to_owned();
+            }
+            registry.prefix = registry.prefix.trim_end_matches('/').to_owned();
+            if registry.prefix.is_empty() {
+                registry.prefix.clone_from(&registry.location);
+            }
+            if registry.prefix.is_empty() {
+                return Err("a [[registry]] has neither prefix nor location".to_owned());
+            }
+            if registry.mirror.iter().any(|mirror| mirror.location.is_empty()) {
+                return Err(format!("a mirror of {} has no location", registry.prefix));
+            }
+            self.registries.retain(|other| other.prefix != registry.prefix);
+            self.registries.push(registry);
+        }
+        if let Some(search) = document.unqualified_search_registries {
+            self.search = search;
+        }
+        self.mode = document.short_name_mode.unwrap_or(self.mode);
+        for (name, target) in document.aliases {
+            if target.is_empty() {
+                self.aliases.remove(&name);
+            } else {
+                self.aliases.insert(name, target);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where to ask for an image, in this order. `insecure` of an endpoint is what the files say.
+    ///
+    /// # Errors
+    /// When it is blocked, or sent to something that is no reference.
+    pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, RegistriesError> {
+        let itself = Endpoint { domain: reference.domain().to_owned(), path: reference.path().to_owned(), insecure: false };
+        let Some((registry, length)) = self.of(reference) else { return Ok(vec![itself]) };
+        if registry.blocked {
+            return Err(RegistriesError::Blocked { registry: registry.prefix.clone(), reference: reference.familiar() });
+        }
+        let rewritten = |location: &str, insecure: bool| {
+            let target = format!("{location}{}", &reference.repository()[length.min(reference.repository().len())..]);
+            let wrong = || RegistriesError::Target { reference: reference.familiar(), target: target.clone() };
+            let parsed = Reference::parse_bare(&target, &nowhere()).map_err(|_| wrong())?;
+            if parsed.domain() == NOWHERE {
+                return Err(wrong());
+            }
+            Ok(Endpoint { domain: parsed.domain().to_owned(), path: parsed.path().to_owned(), insecure })
+        };
+        let mut all = Vec::new();
+        for mirror in &registry.mirror {
+            let digest = reference.digest().is_some();
+            let fits = match mirror.pull_from_mirror.as_str() {
+                "digest-only" => digest,
+                "tag-only" => !digest,
+                _ => digest || !registry.mirror_by_digest_only,
+            };
+            if fits {
+                all.push(rewritten(&mirror.location, mirror.insecure)?);
+            }
+        }
+        all.push(match registry.location.as_str() {
+            "" => Endpoint { insecure: registry.insecure, ..itself },
+            location => rewritten(location, registry.insecure)?,
+        });
+        Ok(all)
+    }
+
+    /// Whether a registry as such may be spoken to without TLS.
+    ///
+    /// # Errors
+    /// When it is blocked.
+    pub fn is_insecure(&self, reference: &Reference) -> Result<bool, RegistriesError> {
+        match self.of(reference) {
+            Some((registry, _)) if registry.blocked => {
+                Err(RegistriesError::Blocked { registry: registry.prefix.clone(), reference: reference.familiar() })
+            }
+            found => Ok(found.is_some_and(|(registry, _)| registry.insecure)),
+        }
+    }
+
+    /// The most special entry for a reference, and how much of it is replaced by a location.
+    fn of(&self, reference: &Reference) -> Option<(&Registry, usize)> {
+        let text = reference.to_string();
+        let matches = self.registries.iter().filter_map(|registry| Some((registry, covered(&registry.prefix, &text)?)));
+        matches.max_by_key(|(registry, length)| (*length, registry.prefix.len()))
+    }
+
+    /// What a short name may mean, the likeliest first; nothing when the files say nothing, or the name is no short one.
+    ///
+    /// # Errors
+    /// When it may mean several, and the files forbid to try.
+    pub fn short(&self, name: &str) -> Result<Vec<Reference>, RegistriesError> {
+        let candidates = self.candidates(name);
+        if self.mode == Mode::Enforcing && candidates.len() > 1 {
+            let candidates = candidates.iter().map(ToString::to_string).collect();
+            return Err(RegistriesError::Ambiguous { name: name.to_owned(), candidates });
+        }
+        Ok(candidates)
+    }
+
+    /// All a short name may mean.
+    #[must_use]
+    pub fn candidates(&self, name: &str) -> Vec<Reference> {
+        let Ok(probe) = Reference::parse(name, &nowhere()) else { return Vec::new() };
+        if probe.domain() != NOWHERE {
+            return Vec::new();
+        }
+        let full = |repository: String| {
+            let rest = &probe.to_string()[probe.repository().len()..];
+            format!("{repository}{rest}").parse::<Reference>().ok()
+        };
+        if let Some(alias) = self.aliases.get(probe.path()) {
+            return full(alias.clone()).into_iter().collect();
+        }
+        self.search.iter().filter_map(|registry| full(format!("{registry}/{}", probe.path()))).collect()
+    }
+
+    /// The registries searched for short names.
+    #[must_use]
+    pub fn search_list(&self) -> &[String] {
+        &self.search
+    }
+}
+
+/// A host that does not exist (RFC 2606): where short names show that they are.
+const NOWHERE: &str = "short.invalid";
+
+fn nowhere() -> ShortNames {
+    ShortNames { prefix: NOWHERE.to_owned(), aliases: BTreeMap::new() }
+}
+
+/// How much of a complete reference a prefix covers; none when it is for something else.
+fn covered(prefix: &str, reference: &str) -> Option<usize> {
+    if let Some(domain) = prefix.strip_prefix("*.") {
+        let host = reference.split('/').next().unwrap_or_default();
+        let sub = host.strip_suffix(domain)?.strip_suffix('.')?;
+        return (!sub.is_empty()).then_some(host.len());
+    }
+    let rest = reference.strip_prefix(prefix)?;
+    (rest.is_empty() || rest.starts_with(['/', ':', '@'])).then_some(prefix.len())
+}
+
+/// The `.conf` files of a directory, by name.
+fn drop_ins(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == "conf"));
+    paths.sort();
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Registries {
+        let mut all = Registries::default();
+        all.add(text).unwrap();
+        all
+    }
+
+    fn places(all: &Registries, name: &str) -> Vec<String> {
+        let endpoints = all.endpoints(&name.parse().unwrap()).unwrap();
+        let shown = |e: &Endpoint| format!("{}/{}{}", e.domain, e.path, if e.insecure { " insecure" } else { "" });
+        endpoints.iter().map(shown).collect()
+    }
+
+    const D: &str = "@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn mirrors_locations_and_prefixes() {
+        let all = of(r#"
+            [[registry]]
+            location = "docker.io"
+            [[registry.mirror]]
+            location = "mirror.example:5000/hub"
+            insecure = true
+            [[registry.mirror]]
+            location = "digests.example"
+            pull-from-mirror = "digest-only"
+            [[registry]]
+            prefix = "reg.example/team"
+            location = "inner.example/other/"
+            insecure = true
+            [[registry]]
+            prefix = "*.sub.example"
+            location = "all.example"
+            [[registry]]
+            prefix = "bad.example/x:tag"
+            blocked = true
+            [[registry]]
+            prefix = "by.example"
+            mirror-by-digest-only = true
+            mirror = [{location = "m.example"}]
+        "#);
+        assert_eq!(places(&all, "alpine"), ["mirror.example:5000/hub/library/alpine insecure", "docker.io/library/alpine"]);
+        assert_eq!(
+            places(&all, &format!("alpine{D}")),
+            ["mirror.example:5000/hub/library/alpine insecure", "digests.example/library/alpine", "docker.io/library/alpine"]
+        );
+        assert_eq!(places(&all, "reg.example/team/app:1"), ["inner.example/other/app insecure"]);
+        assert_eq!(places(&all, "reg.example/teams/app"), ["reg.example/teams/app"]);
+        assert_eq!(places(&all, "a.b.sub.example/x/y"), ["all.example/x/y"]);
+        assert_eq!(places(&all, "sub.example/x"), ["sub.example/x"]);
+        assert_eq!(places(&all, "by.example/x"), ["by.example/x"]);
+        assert_eq!(places(&all, &format!("by.example/x{D}")), ["m.example/x", "by.example/x"]);
+        assert_eq!(places(&all, "elsewhere.example/x"), ["elsewhere.example/x"]);
+        assert!(matches!(all.endpoints(&"bad.example/x:tag".parse().unwrap()), Err(RegistriesError::Blocked { .. })));
+        assert_eq!(places(&all, "bad.example/x:other"), ["bad.example/x"]);
+    }
+
+    #[test]
+    fn short_names() {
+        let names = |all: &Registries, name: &str| -> Vec<String> { all.candidates(name).iter().map(ToString::to_string).collect() };
+        let mut all = of(r#"unqualified-search-registries = ["a.example", "docker.io"]
+            [aliases]
+            "tool" = "registry.example/team/tool"
+            "gone" = "x.example/gone"
+            "team/app" = "y.example/app""#);
+        assert_eq!(names(&all, "tool:2"), ["registry.example/team/tool:2"]);
+        assert_eq!(names(&all, "team/app"), ["y.example/app:latest"]);
+        assert_eq!(names(&all, "alpine"), ["a.example/alpine:latest", "docker.io/library/alpine:latest"]);
+        assert_eq!(names(&all, "a.example/alpine"), [""; 0]);
+        assert_eq!(names(&Registries::default(), "alpine"), [""; 0]);
+        all.add("short-name-mode = \"enforcing\"\n[aliases]\ngone = \"\"").unwrap();
+        assert!(matches!(all.short("gone"), Err(RegistriesError::Ambiguous { .. })));
+        assert_eq!(all.short("tool").unwrap().len(), 1);
+        all.add("unqualified-search-registries = [\"b.example\"]").unwrap();
+        assert_eq!(names(&all, "x"), ["b.example/x:latest"]);
+        assert!(all.short("x").is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in "(\\[\\[registry\\]\\]\n|prefix = \"[a-z.*/:@]{0,12}\"\n|location = \"[a-z./:]{0,12}\"\n|\\PC{0,9}\n){0,5}",
+            name in "[a-z.*/:@]{1,20}") {
+            let mut all = Registries::default();
+            if all.add(&text).is_ok() {
+                drop(all.candidates(&name));
+                if let Ok(reference) = name.parse::<Reference>() {
+                    all.endpoints(&reference).ok();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn old_files_and_wrong_ones() {
+        let all = of("[registries.search]\nregistries = ['s.example']\n[registries.insecure]\nregistries = ['i.example']");
+        assert_eq!(all.search_list(), ["s.example"]);
+        assert_eq!(all.is_insecure(&"i.example/x".parse().unwrap()).unwrap(), true);
+        let mut all = Registries::default();
+        for wrong in ["[[registry]]\ninsecure = true", "unqualified-search-registries = 3", "=", "short-name-mode = \"x\"",
+            "[[registry]]\nprefix = \"a\"\nmirror = [{}]"] {
+            assert!(all.add(wrong).is_err(), "{wrong}");
+        }
+        let all = of("[[registry]]\nprefix = \"a.example\"\nlocation = \"UP per\"");
+        assert!(matches!(all.endpoints(&"a.example/x".parse().unwrap()), Err(RegistriesError::Target { .. })));
+    }
+}

@@ -1,0 +1,342 @@
+//! The network of the running container: the default network's slirp4netns, its place on user networks, its published
+//! ports, its name files. What each of them is, `network` knows; here they live and die with the container.
+
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use super::Monitor;
+use super::life::StartError;
+use super::protocol::{Reply, Start};
+use crate::network::holder::client::{HolderError, Plug};
+use crate::network::holder::protocol::Wish;
+use crate::network::host_access::{self, HostAccess};
+use crate::network::pasta;
+use crate::network::ports::{Listeners, Target};
+use crate::network::private::{Inside, NetworkError, PrivateNetwork};
+use crate::network::slirp::{self, Slirp, SlirpNet};
+use crate::state::lease::{self, Lease};
+use crate::state::files;
+
+/// How long slirp4netns may take to make its device.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// A holder that ends sooner after it was reached is not started again at once.
+const REST: Duration = Duration::from_secs(1);
+/// How often a lost holder is started again before the container is given up.
+const TRIES: u32 = 8;
+
+/// The network of a run.
+#[derive(Debug, Default)]
+pub(super) struct Net {
+    private: Option<PrivateNetwork>,
+    plug: Option<Plug>,
+    /// Servers of the host it may reach.
+    host: Option<HostAccess>,
+    leases: Vec<Lease>,
+    /// Published ports on user networks, and the address they lead to.
+    ports: Option<(Inside, Target)>,
+}
+
+impl Net {
+    /// Process id of slirp4netns.
+    pub(super) fn slirp_pid(&self) -> Option<i32> {
+        self.private.as_ref().and_then(|private| i32::try_from(private.slirp_pid()).ok())
+    }
+
+    /// Becomes readable when the holder has ended.
+    pub(super) fn holder_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.plug.as_ref().map(Plug::end_fd)
+    }
+
+    /// Its place on user networks.
+    pub(super) fn leases(&self) -> &[Lease] {
+        &self.leases
+    }
+
+    /// Waits until the container may start.
+    pub(super) fn wait_configured(&mut self) -> Result<(), NetworkError> {
+        if let Some(private) = &mut self.private {
+            private.wait_configured(TIMEOUT)?;
+        }
+        if let Some((ports, _)) = &mut self.ports {
+            ports.result()?;
+        }
+        Ok(())
+    }
+
+    /// Ends all of it, but for the reaping of slirp4netns; gives the listeners back.
+    pub(super) fn stop(self, reaped: bool) -> Listeners {
+        drop(self.plug);
+        drop(self.host);
+        let mut listeners = self.private.map(|private| private.stop(reaped)).unwrap_or_default();
+        listeners.extend(self.ports.map(|(ports, _)| ports.stop()).unwrap_or_default());
+        listeners
+    }
+
+    /// Where published ports lead: the first network with an IPv4 address, else the first.
+    fn target(&self, wishes: &[Wish]) -> Option<Target> {
+        let lease = self.leases.iter().find(|lease| lease.ip.is_some()).or(self.leases.first())?;
+        let network = wishes.iter().map(|wish| &wish.network).find(|network| network.id == lease.network_id)?;
+        let gateway = |ipv6: bool| network.subnet(ipv6).map(|subnet| subnet.gateway);
+        let (Some(ip), Some(IpAddr::V4(gateway4))) = (lease.ip, gateway(false)) else { return None };
+        Some(match (lease.ip6, gateway(true)) {
+            (Some(ip6), Some(IpAddr::V6(gateway6))) => Target::on_link(ip, gateway4, ip6, gateway6),
+            // A server that listens on IPv6 too sees clients of the host's IPv6.
+            _ => Target::new(ip, gateway4, "fd00::100".parse().ok()?, "fd00::2".parse().ok()?),
+        })
+    }
+}
+
+fn open_netns(pid: i32) -> Result<OwnedFd, String> {
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+    rustix::fs::open(format!("/proc/{pid}/ns/net"), flags, rustix::fs::Mode::empty())
+        .map_err(|errno| format!("cannot open the network namespace: {errno}"))
+}
+
+fn outside(error: impl std::fmt::Display) -> StartError {
+    StartError::Outside(error.to_string())
+}
+
+impl Monitor {
+    /// Whether the container has a network that ports can be published on.
+    pub(super) fn publishes(&self) -> bool {
+        (self.start.slirp.is_some() || self.start.pasta.is_some() || !self.start.networks.is_empty()) && !self.start.ports.is_empty()
+    }
+
+    /// Starts everything; [`Net::wait_configured`] waits for it. On failure the listeners stay here for another try.
+    pub(super) fn start_network(&mut self, pid: i32, listeners: Listeners) -> Result<Option<Net>, StartError> {
+        let Start { slirp, pasta, networks, host_access, .. } = &self.start;
+        if slirp.is_none() && pasta.is_none() && networks.is_empty() && host_access.is_empty() {
+            return Ok(None);
+        }
+        let netns = open_netns(pid).map_err(outside)?;
+        let mut net = Net::default();
+        if !self.start.host_access.is_empty() {
+            match HostAccess::start(netns.as_fd(), &self.start.host_access) {
+                Ok(host) => net.host = Some(host),
+                Err(error) => {
+                    self.listeners = listeners;
+                    return Err(outside(error));
+                }
+            }
+        }
+        let mut listeners = Some(listeners);
+        if let Some(options) = &self.start.slirp {
+            let slirp = SlirpNet::new(options, self.start.host_ipv6);
+            let program = slirp::find(std::env::var_os("PATH").as_deref()).map_err(outside)?;
+            let private = PrivateNetwork::start(&program, netns.as_fd(), &slirp, options, listeners.take().unwrap_or_default());
+            net.private = Some(private.map_err(outside)?);
+        }
+        if let Some(options) = &self.start.pasta {
+            let started = self.start_pasta(netns.as_fd(), options).map_err(outside)?;
+            let network = pasta::network(host_access::own_address());
+            let private = PrivateNetwork::with(started, netns.as_fd(), &network, listeners.take().unwrap_or_default());
+            net.private = Some(private.map_err(outside)?);
+        }
+        match self.join_networks(&mut net, netns.as_fd(), listeners.unwrap_or_default()) {
+            Ok(()) => Ok(Some(net)),
+            Err(error) => {
+                let helper = net.slirp_pid();
+                self.listeners = net.stop(false);
+                helper.map(crate::sys::process::wait_for).map(drop);
+                Err(outside(error))
+            }
+        }
+    }
+
+    fn start_pasta(&self, netns: BorrowedFd<'_>, options: &[String]) -> Result<Slirp, String> {
+        let program = pasta::find(std::env::var_os("PATH").as_deref()).map_err(|error| error.to_string())?;
+        let link = self.paths.container_run(&self.start.id).join("netns");
+        pasta::start(&program, netns, &link, options).map_err(|error| error.to_string())
+    }
+
+    fn join_networks(&mut self, net: &mut Net, netns: BorrowedFd<'_>, listeners: Listeners) -> Result<(), String> {
+        if !self.start.networks.is_empty() {
+            self.attach(net, netns).map_err(|error| error.to_string())?;
+            self.record_leases(&net.leases);
+            self.write_names(&net.leases)?;
+        }
+        if !listeners.is_empty() {
+            let target = net.target(&self.start.networks);
+            let target = target.ok_or("ports can only be published on a network with IPv4 addresses")?;
+            let ports = Inside::start(netns, None, target, listeners).map_err(|error| error.to_string())?;
+            net.ports = Some((ports, target));
+        }
+        Ok(())
+    }
+
+    /// Puts the container on its networks, with the addresses it had.
+    fn attach(&mut self, net: &mut Net, netns: BorrowedFd<'_>) -> Result<(), HolderError> {
+        let Some(member) = &self.start.member else { return Ok(()) };
+        let mut before = std::mem::take(&mut net.leases);
+        if before.is_empty() {
+            before = lease::read(&self.paths, &self.start.id);
+        }
+        let mut wishes = self.start.networks.clone();
+        for wish in &mut wishes {
+            wish.before = before.iter().find(|lease| lease.network_id == wish.network.id).cloned();
+            if let Some(had) = wish.before.as_ref().filter(|_| wish.interface.is_none() && net.plug.is_some()) {
+                wish.interface = Some(had.interface.clone());
+            }
+        }
+        net.plug = None;
+        let (plug, leases) = Plug::attach(&self.paths.run, netns, member, &wishes)?;
+        (net.plug, net.leases) = (Some(plug), leases);
+        Ok(())
+    }
+
+    /// Without the record the container comes back with other addresses; it runs all the same.
+    fn record_leases(&self, leases: &[Lease]) {
+        drop(lease::write(&self.paths, &self.start.id, leases));
+    }
+
+    fn write_names(&self, leases: &[Lease]) -> Result<(), String> {
+        let Some(names) = &self.start.names else { return Ok(()) };
+        names.write(leases, &std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
+    }
+
+    /// Everything that follows from a change of networks while the container runs.
+    fn networks_changed(&mut self) {
+        let Some(net) = self.running.as_mut().and_then(|running| running.network.as_mut()) else { return };
+        let target = net.target(&self.start.networks);
+        let stale = net.ports.as_ref().is_some_and(|(_, old)| !target.is_some_and(|new| new.is_same(old)));
+        if stale && let Some((ports, _)) = net.ports.take() {
+            // Connections to the address that is gone end; clients wait in the listeners' queues meanwhile.
+            let listeners = ports.stop();
+            let netns = self.record.init.and_then(|init| open_netns(init.pid).ok());
+            match (target, netns) {
+                (Some(target), Some(netns)) => {
+                    net.ports = Inside::start(netns.as_fd(), None, target, listeners).ok().map(|ports| (ports, target));
+                }
+                _ => self.listeners = listeners,
+            }
+        }
+        let leases = net.leases.clone();
+        self.record_leases(&leases);
+        // A full disk leaves the files as they were.
+        drop(self.write_names(&leases));
+        self.record.networks = leases;
+        drop(files::write_json(&self.paths.container_run(&self.start.id).join("run.json"), &self.record));
+    }
+
+    /// `network connect`.
+    pub(super) fn connect_network(&mut self, wish: Wish) -> Reply {
+        let error = |message: String| Reply::Error { message };
+        let Some(member) = &self.start.member else {
+            return error("the container has no network namespace of its own, so it cannot be connected".to_owned());
+        };
+        let netns = match self.record.init.map(|init| open_netns(init.pid)) {
+            Some(Ok(netns)) => netns,
+            Some(Err(message)) => return error(message),
+            None => {
+                // Between two runs: the next has it.
+                self.start.networks.push(wish);
+                return Reply::Ok;
+            }
+        };
+        let Some(running) = &mut self.running else { return error("the container is not running".to_owned()) };
+        let net = running.network.get_or_insert_default();
+        let connected = match &net.plug {
+            Some(plug) => plug.connect(netns.as_fd(), &wish).map(|lease| net.leases.push(lease)),
+            None => Plug::attach(&self.paths.run, netns.as_fd(), member, std::slice::from_ref(&wish)).map(|(plug, leases)| {
+                (net.plug, net.leases) = (Some(plug), leases);
+            }),
+        };
+        match connected {
+            Ok(()) => {
+                self.start.networks.push(wish);
+                self.networks_changed();
+                Reply::Ok
+            }
+            Err(reason) => error(reason.to_string()),
+        }
+    }
+
+    /// `network disconnect`.
+    pub(super) fn disconnect_network(&mut self, network: &str) -> Reply {
+        self.start.networks.retain(|wish| wish.network.id != network);
+        let Some(init) = self.record.init else { return Reply::Ok };
+        let Some(net) = self.running.as_mut().and_then(|running| running.network.as_mut()) else { return Reply::Ok };
+        let Some(plug) = &net.plug else { return Reply::Ok };
+        if net.leases.iter().all(|lease| lease.network_id != network) {
+            return Reply::Ok;
+        }
+        let left = open_netns(init.pid).and_then(|netns| plug.disconnect(netns.as_fd(), network).map_err(|error| error.to_string()));
+        net.leases.retain(|lease| lease.network_id != network);
+        if net.leases.is_empty() {
+            net.plug = None;
+        }
+        self.networks_changed();
+        match left {
+            Ok(()) => Reply::Ok,
+            Err(message) => Reply::Error { message },
+        }
+    }
+
+    /// `rename`: its names on its networks change.
+    pub(super) fn renamed(&mut self, name: String) -> Reply {
+        if let Some(member) = &mut self.start.member {
+            member.name.clone_from(&name);
+        }
+        self.start.name = name;
+        let net = self.running.as_ref().and_then(|running| running.network.as_ref());
+        match net.and_then(|net| net.plug.as_ref()).map(|plug| plug.rename(&self.start.name)) {
+            Some(Err(error)) => Reply::Error { message: error.to_string() },
+            Some(Ok(())) | None => Reply::Ok,
+        }
+    }
+
+    /// `network reload`: off all networks and on again.
+    pub(super) fn reload_networks(&mut self) -> Reply {
+        match self.plug_again() {
+            Ok(()) => Reply::Ok,
+            Err(message) => Reply::Error { message },
+        }
+    }
+
+    fn plug_again(&mut self) -> Result<(), String> {
+        let Some(init) = self.record.init else { return Ok(()) };
+        let Some(mut net) = self.running.as_mut().and_then(|running| running.network.take()) else { return Ok(()) };
+        let done = open_netns(init.pid).and_then(|netns| self.attach(&mut net, netns.as_fd()).map_err(|error| error.to_string()));
+        if let Some(running) = &mut self.running {
+            running.network = Some(net);
+        }
+        done?;
+        self.networks_changed();
+        Ok(())
+    }
+
+    /// The holder has ended, and the networks with it: they are made again, or the container ends with the reason.
+    pub(super) fn holder_ended(&mut self) {
+        if let Some(net) = self.running.as_mut().and_then(|running| running.network.as_mut()) {
+            // Kept until the container is plugged in again: `leases` say with what.
+            net.plug = None;
+        }
+        let too_soon = self.holder_reached.is_some_and(|time| time.elapsed() < REST);
+        self.holder_tries = if too_soon { self.holder_tries } else { 0 };
+        self.holder_at = Some(if too_soon { Instant::now() + REST } else { Instant::now() });
+    }
+
+    /// It is time to reach a holder again.
+    pub(super) fn reach_holder(&mut self) {
+        self.holder_at = None;
+        self.holder_tries += 1;
+        match self.plug_again() {
+            Ok(()) => self.holder_reached = Some(Instant::now()),
+            Err(reason) if self.holder_tries >= TRIES => {
+                self.doom(&format!("its networks were lost and could not be restored: {reason}"));
+            }
+            Err(_) => self.holder_at = Some(Instant::now() + REST),
+        }
+    }
+
+    /// slirp4netns was killed, or crashed: a new one takes over.
+    pub(super) fn restart_slirp(&mut self) -> bool {
+        let (Some(running), Some(options)) = (&mut self.running, &self.start.slirp) else { return false };
+        let net = SlirpNet::new(options, self.start.host_ipv6);
+        let Some(private) = running.network.as_mut().and_then(|network| network.private.as_mut()) else { return false };
+        let program = slirp::find(std::env::var_os("PATH").as_deref());
+        let (Ok(netns), Ok(program)) = (open_netns(running.pid), program) else { return false };
+        private.restart_slirp(&program, netns.as_fd(), &net, options).is_ok()
+    }
+}

@@ -1,0 +1,226 @@
+//! UDP sessions of the forwarder: one socket inside for each client of each port, until it has been idle for a minute.
+//!
+//! The number of sessions is bounded; beyond it the one idle for longest makes room, so a flood of forged addresses
+//! costs at most that many descriptors.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, EventFlags};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+
+use super::bind::Listener;
+use super::forward::Token;
+use super::inner::{self, Target};
+use crate::network::netlink::Netlink;
+use crate::spec::port::Protocol;
+use crate::sys::net::{Local, receive_datagram, send_datagram};
+
+/// A session ends after this long without a datagram either way.
+const IDLE: Duration = Duration::from_secs(60);
+/// Sessions at once.
+const MAX_SESSIONS: usize = 4096;
+/// Datagrams taken from one socket before others get their turn.
+const TURN: usize = 64;
+/// The largest datagram.
+const LARGEST: usize = 65536;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    listener: u32,
+    client: SocketAddr,
+    local: Option<Local>,
+}
+
+struct Session {
+    key: Key,
+    socket: OwnedFd,
+    source: Option<IpAddr>,
+    used: Instant,
+    /// The IPv4 address was tried for an IPv6 client.
+    fell_back: bool,
+    /// The server's kernel refused a datagram.
+    refused: bool,
+}
+
+/// All UDP sessions of one container.
+pub(super) struct Sessions {
+    index: HashMap<Key, u32>,
+    places: Vec<Option<Session>>,
+    free: Vec<u32>,
+    /// How many sessions need the route back to a client.
+    routes: HashMap<IpAddr, u32>,
+    buffer: Vec<u8>,
+}
+
+impl Sessions {
+    /// `wanted`: there are UDP ports at all; else this costs nothing.
+    pub(super) fn new(wanted: bool) -> Self {
+        Self {
+            index: HashMap::new(),
+            places: Vec::new(),
+            free: Vec::new(),
+            routes: HashMap::new(),
+            buffer: vec![0; if wanted { LARGEST } else { 0 }],
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Datagrams from clients have arrived on a host socket.
+    pub(super) fn on_host(
+        &mut self,
+        epoll: BorrowedFd<'_>,
+        netlink: &mut Netlink,
+        target: &Target,
+        listeners: &[Listener],
+        index: u32,
+    ) {
+        let Some(listener) = listeners.get(index as usize) else { return };
+        for _ in 0..TURN {
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let received = receive_datagram(listener.as_fd(), &mut buffer);
+            if let Ok(datagram) = &received {
+                let key = Key { listener: index, client: datagram.peer, local: datagram.local };
+                let port = listener.binding().container_port;
+                self.deliver(epoll, netlink, target, key, port, &buffer[..datagram.length]);
+            }
+            self.buffer = buffer;
+            // Other errors are those of earlier answers to one client; there may be more to read.
+            if received.is_err_and(|errno| errno == Errno::AGAIN) {
+                return;
+            }
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        epoll: BorrowedFd<'_>,
+        netlink: &mut Netlink,
+        target: &Target,
+        key: Key,
+        port: u16,
+        bytes: &[u8],
+    ) {
+        let mut force_v4 = false;
+        for _ in 0..2 {
+            let place = match self.index.get(&key) {
+                Some(place) => *place,
+                None => match self.begin(epoll, netlink, target, key, port, force_v4) {
+                    Some(place) => place,
+                    None => return,
+                },
+            };
+            let Some(session) = self.places.get_mut(place as usize).and_then(Option::as_mut) else { return };
+            session.used = Instant::now();
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            let mut sent = Err(Errno::CONNREFUSED);
+            if !session.refused {
+                sent = rustix::net::send(&session.socket, bytes, flags);
+            }
+            if sent != Err(Errno::CONNREFUSED) {
+                // Datagrams may be lost.
+                return;
+            }
+            // An earlier datagram was refused: nobody listens, or nobody on this family.
+            session.refused = false;
+            if key.client.is_ipv6() && target.address6.is_some() && !session.fell_back {
+                self.end(netlink, target, place);
+                force_v4 = true;
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        epoll: BorrowedFd<'_>,
+        netlink: &mut Netlink,
+        target: &Target,
+        key: Key,
+        port: u16,
+        force_v4: bool,
+    ) -> Option<u32> {
+        if self.index.len() >= MAX_SESSIONS {
+            let oldest = self.live().min_by_key(|(_, s)| s.used).map(|(place, _)| place)?;
+            self.end(netlink, target, oldest);
+        }
+        let inner = inner::connect(target, Protocol::Udp, key.client, port, force_v4).ok()?;
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None => {
+                self.places.push(None);
+                u32::try_from(self.places.len() - 1).ok()?
+            }
+        };
+        let interest = EventFlags::IN | EventFlags::ET;
+        if epoll::add(epoll, &inner.socket, Token::Session(place).data(), interest).is_err() {
+            self.free.push(place);
+            return None;
+        }
+        if let Some(source) = inner.source {
+            let users = self.routes.entry(source).or_insert(0);
+            *users += 1;
+            if *users == 1 {
+                inner::route_client(netlink, target, source, true);
+            }
+        }
+        let session =
+            Session { key, socket: inner.socket, source: inner.source, used: Instant::now(), fell_back: force_v4, refused: false };
+        self.places[place as usize] = Some(session);
+        self.index.insert(key, place);
+        Some(place)
+    }
+
+    fn live(&self) -> impl Iterator<Item = (u32, &Session)> {
+        (0u32..).zip(&self.places).filter_map(|(place, session)| Some((place, session.as_ref()?)))
+    }
+
+    fn end(&mut self, netlink: &mut Netlink, target: &Target, place: u32) {
+        let Some(session) = self.places.get_mut(place as usize).and_then(Option::take) else { return };
+        self.index.remove(&session.key);
+        self.free.push(place);
+        let Some(source) = session.source else { return };
+        let Some(users) = self.routes.get_mut(&source) else { return };
+        *users -= 1;
+        if *users == 0 {
+            self.routes.remove(&source);
+            inner::route_client(netlink, target, source, false);
+        }
+    }
+
+    /// The server has answered.
+    pub(super) fn on_server(&mut self, listeners: &[Listener], place: u32) {
+        let Some(session) = self.places.get_mut(place as usize).and_then(Option::as_mut) else { return };
+        let Some(listener) = listeners.get(session.key.listener as usize) else { return };
+        loop {
+            match rustix::net::recv(&session.socket, self.buffer.as_mut_slice(), RecvFlags::DONTWAIT) {
+                Ok((length, _)) => {
+                    session.used = Instant::now();
+                    let Key { client, local, .. } = session.key;
+                    // A datagram to a group or to everybody came to an address nothing can be sent from.
+                    let own = local.filter(|l| !l.ip.is_multicast());
+                    // Lost datagrams are in the nature of the protocol.
+                    let _ = send_datagram(listener.as_fd(), &self.buffer[..length], client, own);
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNREFUSED) => session.refused = true,
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Ends the sessions that have been idle too long.
+    pub(super) fn sweep(&mut self, netlink: &mut Netlink, target: &Target) {
+        let now = Instant::now();
+        let idle: Vec<u32> =
+            self.live().filter(|(_, s)| now.duration_since(s.used) >= IDLE).map(|(place, _)| place).collect();
+        for place in idle {
+            self.end(netlink, target, place);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The default network of one container: slirp4netns outside, one thread inside.
+//!
+//! The monitor lives in the host's network namespace and cannot come back to it, so what must happen in the
+//! container's happens in a thread that enters it: it waits for slirp4netns' device, adds what slirp4netns does not,
+//! and then either ends or forwards published ports for as long as the container runs.
+
+use std::io::Read;
+use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
+
+use crate::network::netlink::{Netlink, NetlinkError, RouteTo, group};
+use crate::network::ports::{self, Listeners, Target};
+use crate::network::slirp::{Slirp, SlirpError, SlirpNet, TAP};
+use crate::spec::network::SlirpOptions;
+
+/// Stack of the thread inside. Its deepest call needs a third of it; untouched pages cost nothing.
+const STACK: usize = 128 * 1024;
+/// The main routing table.
+const TABLE_MAIN: u32 = 254;
+
+/// Why a container's network could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// slirp4netns is missing or failed.
+    #[error(transparent)]
+    Slirp(#[from] SlirpError),
+    /// The work inside the namespace failed.
+    #[error("cannot set up the container's network: {message}")]
+    Inside {
+        /// What failed and why.
+        message: String,
+    },
+    /// Nothing failed, but nothing came of it either.
+    #[error("cannot set up the default network: slirp4netns made no device within {seconds} s")]
+    Timeout {
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// A descriptor or thread could not be had.
+    #[error("cannot set up the container's network: {operation}: {source}")]
+    System {
+        /// What was asked of the system.
+        operation: &'static str,
+        /// Its error.
+        source: std::io::Error,
+    },
+}
+
+fn system(operation: &'static str) -> impl Fn(Errno) -> NetworkError {
+    move |errno| NetworkError::System { operation, source: errno.into() }
+}
+
+/// A thread in a container's network namespace.
+#[derive(Debug)]
+pub struct Inside {
+    thread: Option<JoinHandle<Listeners>>,
+    stop: OwnedFd,
+    /// One byte 1 when all is set up, or the text of an error; then the end.
+    report: std::fs::File,
+}
+
+impl Inside {
+    /// Starts the thread. It waits until the namespace has a default route when `slirp` is given, and forwards the
+    /// listeners' ports when there are any.
+    ///
+    /// # Errors
+    /// [`NetworkError::System`].
+    pub fn start(
+        netns: BorrowedFd<'_>,
+        slirp: Option<SlirpNet>,
+        target: Target,
+        listeners: Listeners,
+    ) -> Result<Self, NetworkError> {
+        let netns = netns.try_clone_to_owned().map_err(|source| NetworkError::System { operation: "dup", source })?;
+        let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(system("eventfd"))?;
+        let stopped = stop.try_clone().map_err(|source| NetworkError::System { operation: "dup", source })?;
+        let (report, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(system("pipe"))?;
+        let thread = std::thread::Builder::new()
+            .name("network".into())
+            .stack_size(STACK)
+            .spawn(move || work(netns, slirp, target, listeners, &stopped, tell))
+            .map_err(|source| NetworkError::System { operation: "start a thread", source })?;
+        Ok(Self { thread: Some(thread), stop, report: report.into() })
+    }
+
+    /// Becomes readable when [`Inside::result`] will not block.
+    pub fn result_fd(&self) -> BorrowedFd<'_> {
+        self.report.as_fd()
+    }
+
+    /// Waits for the set-up inside to be done.
+    ///
+    /// # Errors
+    /// What failed inside.
+    pub fn result(&mut self) -> Result<(), NetworkError> {
+        let mut report = Vec::new();
+        let mut first = [0; 1];
+        let inside = |message: String| NetworkError::Inside { message };
+        match self.report.read(&mut first) {
+            Ok(1) if first == [1] => Ok(()),
+            Ok(_) => {
+                report.extend(first.iter().filter(|b| **b != 0));
+                self.report.read_to_end(&mut report).map_err(|e| inside(e.to_string()))?;
+                Err(inside(String::from_utf8_lossy(&report).into_owned()))
+            }
+            Err(error) => Err(inside(error.to_string())),
+        }
+    }
+
+    /// Ends the thread, which closes every forwarded connection, and gives the listeners back (for a restart; clients
+    /// wait in their queues meanwhile).
+    pub fn stop(mut self) -> Listeners {
+        // An eventfd of count zero takes this.
+        let _ = rustix::io::write(&self.stop, &1u64.to_ne_bytes());
+        self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
+    }
+}
+
+fn work(
+    netns: OwnedFd,
+    slirp: Option<SlirpNet>,
+    mut target: Target,
+    listeners: Listeners,
+    stop: &OwnedFd,
+    tell: OwnedFd,
+) -> Listeners {
+    let outcome = set_up(&netns, slirp, &mut target, &listeners, stop);
+    // Nothing more is needed of it, and it would keep the namespace alive.
+    drop(netns);
+    match outcome {
+        Ok(mut netlink) => {
+            let told = rustix::io::write(&tell, &[1]);
+            drop(tell);
+            if !listeners.is_empty() && told.is_ok() {
+                // Ends when told to; a kernel without epoll was noticed long before.
+                let _ = ports::serve(&listeners, target, &mut netlink, stop.as_fd());
+            }
+        }
+        Err(message) => {
+            let _ = rustix::io::write(&tell, message.as_bytes());
+        }
+    }
+    listeners
+}
+
+fn set_up(
+    netns: &OwnedFd,
+    slirp: Option<SlirpNet>,
+    target: &mut Target,
+    listeners: &Listeners,
+    stop: &OwnedFd,
+) -> Result<Netlink, String> {
+    let newnet = rustix::thread::LinkNameSpaceType::Network;
+    rustix::thread::move_into_link_name_space(netns.as_fd(), Some(newnet))
+        .map_err(|errno| format!("cannot enter the network namespace: {errno}"))?;
+    let groups = if slirp.is_some() { group::IPV4_ROUTE } else { 0 };
+    let mut netlink = Netlink::open(groups).map_err(|e| e.to_string())?;
+    if !listeners.is_empty() {
+        ports::prepare(&mut netlink, listeners, target).map_err(|e| e.to_string())?;
+    }
+    if let Some(net) = slirp {
+        wait_for_route(&mut netlink, stop).map_err(|e| e.to_string())?;
+        if net.ipv6 {
+            // Without it, IPv4 still works.
+            drop(add_ipv6(&mut netlink, &net));
+        }
+    }
+    Ok(netlink)
+}
+
+/// Waits for slirp4netns to have configured its device: the default route is the last thing it adds.
+fn wait_for_route(netlink: &mut Netlink, stop: &OwnedFd) -> Result<(), NetlinkError> {
+    while !netlink.has_default_route()? {
+        // Events that came with the answer must be read before waiting for others.
+        while !netlink.read_events()? {
+            let mut fds = [PollFd::new(netlink, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
+            let ready = poll(&mut fds, None);
+            match ready {
+                Ok(_) if !fds[1].revents().is_empty() => {
+                    let source = std::io::Error::from_raw_os_error(libc::ECANCELED);
+                    return Err(NetlinkError { operation: "wait for a route", source });
+                }
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(NetlinkError { operation: "wait for a route", source: errno.into() }),
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn add_ipv6(netlink: &mut Netlink, net: &SlirpNet) -> Result<(), NetlinkError> {
+    // Our address is fixed; slirp4netns' advertisements would add others.
+    drop(std::fs::write(format!("/proc/sys/net/ipv6/conf/{TAP}/accept_ra"), "0"));
+    let link = netlink.link_index(TAP)?;
+    netlink.add_address(link, IpAddr::V6(net.address6), 64)?;
+    let gateway = RouteTo::Gateway { address: IpAddr::V6(net.gateway6), link };
+    netlink.add_route(Ipv6Addr::UNSPECIFIED.into(), 0, gateway, TABLE_MAIN)
+}
+
+/// The default network of a running container.
+#[derive(Debug)]
+pub struct PrivateNetwork {
+    slirp: Slirp,
+    inside: Inside,
+    /// Sets up what a restarted slirp4netns does not, while `inside` goes on forwarding.
+    helper: Option<Inside>,
+}
+
+impl PrivateNetwork {
+    /// Starts everything, waits for nothing. The caller must reap [`PrivateNetwork::slirp_pid`].
+    ///
+    /// # Errors
+    /// slirp4netns that cannot be executed, or a system out of threads or descriptors.
+    pub fn start(
+        program: &Path,
+        netns: BorrowedFd<'_>,
+        net: &SlirpNet,
+        options: &SlirpOptions,
+        listeners: Listeners,
+    ) -> Result<Self, NetworkError> {
+        // slirp4netns takes longest.
+        let slirp = Slirp::start(program, netns, net, options)?;
+        Self::with(slirp, netns, net, listeners)
+    }
+
+    /// As [`PrivateNetwork::start`], with another program that makes a device and a default route.
+    ///
+    /// # Errors
+    /// A system out of threads or descriptors.
+    pub fn with(slirp: Slirp, netns: BorrowedFd<'_>, net: &SlirpNet, listeners: Listeners) -> Result<Self, NetworkError> {
+        let target = Target::new(net.address, net.gateway, net.address6, net.gateway6);
+        match Inside::start(netns, Some(*net), target, listeners) {
+            Ok(inside) => Ok(Self { slirp, inside, helper: None }),
+            Err(error) => {
+                slirp.kill();
+                Err(error)
+            }
+        }
+    }
+
+    /// Process id of slirp4netns.
+    pub fn slirp_pid(&self) -> u32 {
+        self.slirp.pid()
+    }
+
+    /// Two descriptors to poll: when either has an event, [`PrivateNetwork::wait_configured`] will not block for long.
+    pub fn event_fds(&self) -> [BorrowedFd<'_>; 2] {
+        [self.inside.result_fd(), self.slirp.ended_fd()]
+    }
+
+    /// Waits until the container may start: address, default route and published ports are there.
+    ///
+    /// # Errors
+    /// Why they are not, in slirp4netns' own words if it has ended.
+    pub fn wait_configured(&mut self, timeout: Duration) -> Result<(), NetworkError> {
+        let end = Instant::now() + timeout;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).unwrap_or_default();
+            let [result, ended] = self.event_fds();
+            let mut fds = [PollFd::from_borrowed_fd(result, PollFlags::IN), PollFd::from_borrowed_fd(ended, PollFlags::empty())];
+            let ready = poll(&mut fds, Some(&left));
+            let (done, ended) = (!fds[0].revents().is_empty(), fds[1].revents().contains(PollFlags::HUP));
+            match ready {
+                Ok(0) => return Err(NetworkError::Timeout { seconds: timeout.as_secs() }),
+                Ok(_) if done => return self.inside.result(),
+                Ok(_) if ended => return Err(self.slirp.failure().into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(system("poll")(errno)),
+            }
+        }
+    }
+
+    /// Why slirp4netns ended, to be asked when it was reaped before its time.
+    pub fn slirp_failure(&mut self) -> SlirpError {
+        self.slirp.failure()
+    }
+
+    /// Starts slirp4netns again in a running container whose old one was reaped.
+    ///
+    /// # Errors
+    /// As [`PrivateNetwork::start`].
+    pub fn restart_slirp(
+        &mut self,
+        program: &Path,
+        netns: BorrowedFd<'_>,
+        net: &SlirpNet,
+        options: &SlirpOptions,
+    ) -> Result<(), NetworkError> {
+        self.slirp = Slirp::start(program, netns, net, options)?;
+        if net.ipv6 {
+            self.end_helper();
+            let target = Target::new(net.address, net.gateway, net.address6, net.gateway6);
+            self.helper = Some(Inside::start(netns, Some(*net), target, Vec::new())?);
+        }
+        Ok(())
+    }
+
+    fn end_helper(&mut self) {
+        drop(self.helper.take().map(Inside::stop));
+    }
+
+    /// Kills slirp4netns (`reaped`: unless it is gone already) and ends the thread; gives the listeners back. Does not
+    /// wait for slirp4netns: the kernel takes some 25 ms to close its device, so reap it after the container's end was
+    /// told to everybody.
+    pub fn stop(mut self, reaped: bool) -> Listeners {
+        self.end_helper();
+        if !reaped {
+            self.slirp.kill();
+        }
+        self.inside.stop()
+    }
+}

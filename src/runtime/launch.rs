@@ -1,0 +1,190 @@
+//! The parent's side of a start: clone, id maps, terminal, go.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+
+use super::init::{self, Stdio, word};
+use super::plan::{Namespace, Namespaces, Plan};
+use super::report::{Failure, Step, at, send};
+use crate::sys::process::{self, Cloned, NEWCGROUP, NEWIPC, NEWNET, NEWNS, NEWPID, NEWUSER, NEWUTS};
+use crate::sys::{prctl, socket};
+use crate::userns::IdMap;
+
+/// A container's first process, set up or being so; not yet told to go.
+#[derive(Debug)]
+pub struct Launched {
+    /// In the monitor's pid namespace.
+    pub pid: i32,
+    /// Of the same process.
+    pub pidfd: OwnedFd,
+    /// Its side of the conversation.
+    report: OwnedFd,
+}
+
+/// What the process reached.
+#[derive(Debug)]
+pub enum Progress {
+    /// A terminal's master.
+    Terminal(OwnedFd),
+    /// The `/dev/fuse` of the root file system, to be served.
+    Fuse(OwnedFd),
+    /// The listener of its second filter, and what it says of itself.
+    Listener(OwnedFd, Vec<u8>),
+    /// The program runs.
+    Running,
+}
+
+/// Descriptors a launch needs beside the plan.
+#[derive(Debug, Default)]
+pub struct Handles {
+    /// Standard streams, unless the plan asks for a terminal.
+    pub stdio: Option<Stdio>,
+    /// A process of the container whose namespaces are joined.
+    pub join: Option<OwnedFd>,
+    /// A version 2 cgroup to be born in.
+    pub cgroup: Option<OwnedFd>,
+}
+
+/// Clones the first process and lets it build the container up to the point where it waits for [`Launched::go`].
+/// The caller is uid 0 of the user's namespace and has one thread.
+pub fn launch(plan: &Plan, handles: Handles) -> Result<Launched, Failure> {
+    let (ours, theirs) = socket::pair().map_err(at(Step::Clone))?;
+    let joined = handles.join.is_some();
+    let (pid, pidfd) = match handles.join {
+        None => {
+            let flags = flags_of(plan.namespaces) | NEWUSER | NEWNS;
+            match process::clone(flags, handles.cgroup.as_ref().map(AsFd::as_fd)).map_err(at(Step::Clone))? {
+                Cloned::Parent { pid, pidfd } => (pid, pidfd),
+                Cloned::Child => child(plan, ours, theirs, handles.stdio),
+            }
+        }
+        Some(join) => match process::clone(0, handles.cgroup.as_ref().map(AsFd::as_fd)).map_err(at(Step::Clone))? {
+            Cloned::Child => joined_child(plan, join.as_fd(), ours, theirs, handles.stdio),
+            Cloned::Parent { pid, .. } => {
+                drop(theirs);
+                return second_process(pid, ours);
+            }
+        },
+    };
+    drop(theirs);
+    if !joined {
+        write_maps(pid, &plan.map)?;
+    }
+    let launched = Launched { pid, pidfd, report: ours };
+    launched.say(word::MAPPED).map_err(at(Step::Ids))?;
+    Ok(launched)
+}
+
+/// Not the cgroup namespace: clone(2) would root it in our cgroup, not in the one the child is born in. The child makes it.
+fn flags_of(namespaces: Namespaces) -> u64 {
+    [
+        (namespaces.pid, NEWPID),
+        (namespaces.net, NEWNET),
+        (namespaces.ipc, NEWIPC),
+        (namespaces.uts, NEWUTS),
+    ]
+    .into_iter()
+    .filter_map(|(namespace, flag)| (namespace == Namespace::New).then_some(flag))
+    .fold(0, |all, flag| all | flag)
+}
+
+fn child(plan: &Plan, ours: OwnedFd, theirs: OwnedFd, stdio: Option<Stdio>) -> ! {
+    drop(ours);
+    let _ = prctl::set_parent_death_signal(libc::SIGKILL);
+    let failure = init::run(plan, theirs.as_fd(), stdio);
+    send(theirs.as_fd(), &failure);
+    process::exit_now(failure.exit_code());
+}
+
+/// Joins another container's user namespace and others of its namespaces, then clones once more, as a child of the
+/// monitor, so that new pid namespaces take effect.
+fn joined_child(plan: &Plan, join: BorrowedFd<'_>, ours: OwnedFd, theirs: OwnedFd, stdio: Option<Stdio>) -> ! {
+    let namespaces = plan.namespaces;
+    let joined = [
+        (namespaces.pid, NEWPID),
+        (namespaces.net, NEWNET),
+        (namespaces.ipc, NEWIPC),
+        (namespaces.uts, NEWUTS),
+        (namespaces.cgroup, NEWCGROUP),
+    ]
+    .into_iter()
+    .filter_map(|(namespace, flag)| (namespace == Namespace::Join).then_some(flag))
+    .fold(NEWUSER, |all, flag| all | flag);
+    let result = process::setns(join, joined).map_err(at(Step::Join)).and_then(|()| {
+        // Also between this moment and the exec nobody in that container may look at us.
+        prctl::set_dumpable(false).map_err(at(Step::Join))?;
+        let (uid, gid) = IdMap::of_process("self").unwrap_or_default().lead();
+        process::set_ids(uid, gid).map_err(at(Step::Join))?;
+        process::clone_sibling(flags_of(namespaces) | NEWNS).map_err(at(Step::Clone))
+    });
+    match result {
+        Ok(None) => child(plan, ours, theirs, stdio),
+        Ok(Some(pidfd)) => {
+            let sent = socket::send(theirs.as_fd(), &[IoSlice::new(b"p")], &[pidfd.as_fd()], true);
+            process::exit_now(i32::from(sent.is_err()));
+        }
+        Err(failure) => {
+            send(theirs.as_fd(), &failure);
+            process::exit_now(1);
+        }
+    }
+}
+
+/// Receives the pidfd of the process the intermediate one made, and reaps that.
+fn second_process(intermediate: i32, ours: OwnedFd) -> Result<Launched, Failure> {
+    let mut buffer = vec![0_u8; 4096];
+    let mut fds = Vec::new();
+    let size = socket::receive(ours.as_fd(), &mut buffer, &mut fds, true).map_err(at(Step::Join))?;
+    let _ = process::wait_for(intermediate);
+    let Some(pidfd) = fds.pop() else { return Err(failure_in(&buffer[..size], Step::Join)) };
+    let pid = process::pid_of(pidfd.as_fd()).ok_or(Errno::SRCH).map_err(at(Step::Join))?;
+    let launched = Launched { pid, pidfd, report: ours };
+    launched.say(word::MAPPED).map_err(at(Step::Ids))?;
+    Ok(launched)
+}
+
+fn failure_in(packet: &[u8], otherwise: Step) -> Failure {
+    serde_json::from_slice(packet).unwrap_or_else(|_| Failure::new(otherwise, Errno::SRCH))
+}
+
+fn write_maps(pid: i32, map: &IdMap) -> Result<(), Failure> {
+    crate::userns::write_maps(pid, map).map_err(at(Step::Ids))
+}
+
+impl Launched {
+    fn say(&self, word: u8) -> Result<(), Errno> {
+        socket::send(self.report.as_fd(), &[IoSlice::new(&[word])], &[], true)
+    }
+
+    /// Everything outside is ready: the process may become the program. A process that has already failed says why in
+    /// [`Self::next`].
+    pub fn go(&self) {
+        let _ = self.say(word::GO);
+    }
+
+    /// Waits for the next thing the process reached. After [`Progress::Running`] there is nothing more.
+    pub fn next(&self) -> Result<Progress, Failure> {
+        let mut buffer = vec![0_u8; super::join::PACKET];
+        let mut fds = Vec::new();
+        let size = match socket::receive(self.report.as_fd(), &mut buffer, &mut fds, true) {
+            Ok(0) => return Ok(Progress::Running),
+            Ok(size) => size,
+            // What the end of the program, or of a process killed before it, looks like when unread words remain.
+            Err(Errno::CONNRESET) => return Ok(Progress::Running),
+            Err(errno) => return Err(Failure::new(Step::Exec, errno)),
+        };
+        match (buffer[..size].first(), fds.pop()) {
+            (Some(&word::TERMINAL), Some(master)) => Ok(Progress::Terminal(master)),
+            (Some(&word::FUSE), Some(device)) => Ok(Progress::Fuse(device)),
+            (Some(&word::LISTENER), Some(listener)) => Ok(Progress::Listener(listener, buffer[1..size].to_vec())),
+            _ => Err(failure_in(&buffer[..size], Step::Exec)),
+        }
+    }
+
+    /// The conversation, to be polled.
+    pub fn report(&self) -> BorrowedFd<'_> {
+        self.report.as_fd()
+    }
+}

@@ -1,0 +1,216 @@
+//! The plan of a container: namespaces, mounts, ids, limits, capabilities, system call filter, process. Pure data, made
+//! before any process exists, printable, stored nowhere; the child walks it and decides nothing.
+
+pub mod masks;
+pub mod mounts;
+pub mod seccomp;
+pub mod ulimit;
+pub mod users;
+
+use serde::{Deserialize, Serialize};
+
+use crate::userns::IdMap;
+
+/// Everything the first process of a container has to do, in the order of the fields.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Which namespaces are made or joined.
+    pub namespaces: Namespaces,
+    /// Map of the container's own user namespace, in ids of the user's.
+    pub map: IdMap,
+    /// `sethostname`, when it has a UTS namespace of its own.
+    pub hostname: Option<String>,
+    /// `setdomainname`.
+    pub domainname: Option<String>,
+    /// Bring `lo` up (a new network namespace).
+    pub loopback: bool,
+    /// The root file system.
+    pub root: Root,
+    /// Mounts inside it, in order.
+    pub mounts: Vec<Mount>,
+    /// Symbolic links under /dev.
+    pub dev_links: Vec<(String, String)>,
+    /// Volumes to fill from the image before they are mounted: (path in the container, host directory).
+    pub fill: Vec<(String, String)>,
+    /// Binds that show only a part of their source: (path in the container, path inside the source). No link in the
+    /// latter is followed, since what is there is some container's work.
+    pub beneath: Vec<(String, String)>,
+    /// Paths in the container of binds whose source is made the user's (`U`).
+    pub chown: Vec<String>,
+    /// `kernel.x` → value, written under /proc/sys.
+    pub sysctls: Vec<(String, String)>,
+    /// Paths hidden from the container.
+    pub masked: Vec<String>,
+    /// Paths made read-only.
+    pub read_only_paths: Vec<String>,
+    /// The root is read-only.
+    pub read_only_root: bool,
+    /// Propagation of the container's root: 0 is private.
+    pub root_propagation: u64,
+    /// The process.
+    pub process: Process,
+}
+
+/// One namespace: a new one, the caller's, or that of the process whose pidfd comes with the plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Namespace {
+    /// Made for this container.
+    #[default]
+    New,
+    /// The monitor's, which for all but user and mount is the host's.
+    Host,
+    /// Joined.
+    Join,
+}
+
+/// The namespaces of a container. The mount namespace is always new, so is the user namespace unless another
+/// container's namespaces are joined: who joins them lives in that container's user namespace, which owns them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespaces {
+    /// Processes.
+    pub pid: Namespace,
+    /// Network.
+    pub net: Namespace,
+    /// System V IPC and message queues.
+    pub ipc: Namespace,
+    /// Host name.
+    pub uts: Namespace,
+    /// Cgroup root.
+    pub cgroup: Namespace,
+    /// Join the user namespace too.
+    pub user: Namespace,
+}
+
+/// The root file system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Root {
+    /// The kernel's overlay.
+    Overlay {
+        /// Directories on the host, topmost first.
+        lower: Vec<String>,
+        /// The container's own layer; with its work directory on the same file system.
+        upper: String,
+        /// overlayfs's own.
+        work: String,
+        /// An empty directory to mount on.
+        target: String,
+        /// No syncing: for what is thrown away (such an overlay cannot be mounted twice).
+        volatile: bool,
+    },
+    /// kelp's own overlay: the monitor runs its server outside, where ids are those of the image, so that any id map of
+    /// the container shows them right.
+    Fuse {
+        /// Directories on the host, topmost first.
+        lower: Vec<String>,
+        /// The container's own layer.
+        upper: String,
+        /// The server's own, on the same file system.
+        work: String,
+        /// An empty directory to mount on.
+        target: String,
+        /// As for the kernel's.
+        volatile: bool,
+    },
+    /// A directory used as it is (`--rootfs`).
+    Dir {
+        /// On the host.
+        path: String,
+    },
+}
+
+impl Default for Root {
+    fn default() -> Self {
+        Self::Dir { path: String::new() }
+    }
+}
+
+/// A mount in the container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Absolute path in the container.
+    pub target: String,
+    /// The target must be a real directory of the image: a link there is an attack (/proc, /dev, /sys).
+    pub strict: bool,
+    /// What.
+    pub what: What,
+    /// mount_setattr(2) attributes to set and to clear.
+    pub set: u64,
+    /// Attributes to clear; locked ones stay.
+    pub clear: u64,
+    /// Propagation, mount(2) flags; 0 leaves it private.
+    pub propagation: u64,
+}
+
+/// What a [`Mount`] shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum What {
+    /// A new file system.
+    New {
+        /// `proc`, `tmpfs`, `sysfs`, `devpts`, `mqueue`, `cgroup2`.
+        kind: String,
+        /// mount(2) flags.
+        flags: u64,
+        /// Options.
+        data: String,
+    },
+    /// A path of the host.
+    Bind {
+        /// Absolute.
+        source: String,
+        /// With the mounts below it.
+        recursive: bool,
+        /// Nothing happens when the source is missing.
+        optional: bool,
+    },
+    /// An overlay over a path of the host (`:O`).
+    Overlay {
+        /// The path.
+        lower: String,
+        /// Writes.
+        upper: String,
+        /// overlayfs's own.
+        work: String,
+    },
+    /// A tmpfs that starts with the content the image has there.
+    CopiedTmpfs {
+        /// mount(2) flags.
+        flags: u64,
+        /// Options.
+        data: String,
+    },
+}
+
+/// The process to execute.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// Program and arguments; the program is looked up in the environment's PATH inside the container.
+    pub argv: Vec<String>,
+    /// `K=V`.
+    pub env: Vec<String>,
+    /// Working directory; made if it is missing.
+    pub cwd: String,
+    /// As typed or as in the image: `name|uid[:group|gid]`; looked up inside the container.
+    pub user: String,
+    /// Supplementary groups, names or ids.
+    pub groups: Vec<String>,
+    /// A terminal from the container's own devpts.
+    pub tty: bool,
+    /// Rows and columns of the terminal at the start.
+    pub size: Option<(u16, u16)>,
+    /// Capabilities: bounding set, and what root has.
+    pub caps: u64,
+    /// PR_SET_NO_NEW_PRIVS.
+    pub no_new_privs: bool,
+    /// Compiled seccomp filter, one instruction per number.
+    pub seccomp: Vec<u64>,
+    /// (resource, soft, hard).
+    pub rlimits: Vec<(u32, u64, u64)>,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// /proc/self/oom_score_adj.
+    pub oom_score_adj: Option<i32>,
+    /// kelp's own init is process 1 and starts the program.
+    pub init: bool,
+    /// Only one id is mapped: which, and what is done about the others.
+    pub one_id: Option<crate::runtime::fakes::OneId>,
+}

@@ -1,0 +1,261 @@
+//! The containers of a user: find, list, create, lock, tell their status.
+//!
+//! `containers/ID/` holds `container.json`, `exit.json` and the container's layer (`upper`, `work`); the runtime
+//! directory's `c/ID16/` holds `lock`, `run.json` and the control socket. A container under construction is a directory
+//! without `container.json`; nobody sees it, and `gc` removes it once its creator is gone.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::fd::AsFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::record::{ContainerRecord, ExitRecord, RunRecord, Status, VERSION};
+use super::{Paths, StateError, files, names};
+use crate::sys::identity;
+
+/// The containers below one set of [`Paths`].
+#[derive(Debug, Clone, Copy)]
+pub struct Containers<'a> {
+    paths: &'a Paths,
+}
+
+/// A container with what it is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its record.
+    pub record: ContainerRecord,
+    /// Read from facts, just now.
+    pub status: Status,
+}
+
+/// The right to change a container, held until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// The descriptor that carries the lock; a child that inherits it holds the lock too.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl<'a> Containers<'a> {
+    /// The containers below `paths`.
+    pub fn new(paths: &'a Paths) -> Self {
+        Self { paths }
+    }
+
+    /// The paths given at [`Self::new`].
+    pub fn paths(&self) -> &'a Paths {
+        self.paths
+    }
+
+    /// Makes the directory of a new container; its record follows with [`Self::commit`]. Until then the file is to be
+    /// kept: its lock tells others that the maker lives.
+    pub fn begin(&self, id: &str) -> Result<(PathBuf, File), StateError> {
+        let dir = self.paths.container(id);
+        match private_dir(&dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                files::make_private_dir(&self.paths.containers())?;
+                private_dir(&dir).map_err(StateError::io("create", &dir))?;
+            }
+            other => other.map_err(StateError::io("create", &dir))?,
+        }
+        let file = File::open(&dir).map_err(StateError::io("open", &dir))?;
+        // Where directories cannot be locked, their age alone protects new ones.
+        let _ = flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive);
+        Ok((dir, file))
+    }
+
+    /// Writes (or replaces) the record; from now on the container exists.
+    pub fn commit(&self, record: &ContainerRecord) -> Result<(), StateError> {
+        files::write_json(&self.paths.container(&record.id).join("container.json"), record)
+    }
+
+    /// Takes the lock, or says who cannot: [`StateError::Busy`] when a monitor or another command has it.
+    pub fn lock(&self, id: &str) -> Result<Lock, StateError> {
+        let file = self.lock_file(id)?;
+        match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Lock { file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(StateError::Busy(id.get(..12).unwrap_or(id).to_owned())),
+            Err(errno) => Err(StateError::io("lock", self.paths.container_run(id).join("lock"))(errno.into())),
+        }
+    }
+
+    /// The open lock file, unlocked, with the runtime directory made if need be.
+    pub fn lock_file(&self, id: &str) -> Result<File, StateError> {
+        let path = self.paths.container_run(id).join("lock");
+        let open = || File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        match open() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                files::make_private_dir(&self.paths.container_run(id))?;
+                open().map_err(StateError::io("open lock", &path))
+            }
+            other => other.map_err(StateError::io("open lock", &path)),
+        }
+    }
+
+    /// Whether somebody holds the lock.
+    fn is_locked(&self, id: &str) -> bool {
+        let Ok(file) = File::open(self.paths.container_run(id).join("lock")) else { return false };
+        flock(file.as_fd(), FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+    }
+
+    /// What the container is doing now.
+    pub fn status(&self, id: &str) -> Result<Status, StateError> {
+        let locked = self.is_locked(id);
+        let run = if locked { self.run_record(id) } else { None };
+        let exit = || files::read_json::<ExitRecord>(&self.paths.container(id).join("exit.json"));
+        if let Some(run) = run {
+            return Ok(match run.init {
+                Some(_) if run.paused => Status::Paused(run),
+                Some(_) => Status::Running(run),
+                None => Status::Restarting(run, exit().ok().flatten().unwrap_or_default()),
+            });
+        }
+        match exit() {
+            Ok(Some(record)) if record.finished >= self.last_start(id) => Ok(Status::Exited(record)),
+            Ok(other) if self.last_start(id) == 0 => Ok(other.map_or(Status::Created, Status::Exited)),
+            Ok(_) | Err(StateError::Damaged { .. }) if !locked => Ok(Status::Exited(self.lost(id))),
+            Ok(other) => Ok(other.map_or(Status::Created, Status::Exited)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The run record of this boot, damaged or foreign ones being none.
+    pub fn run_record(&self, id: &str) -> Option<RunRecord> {
+        let run = files::read_json::<RunRecord>(&self.paths.container_run(id).join("run.json")).ok()??;
+        (run.boot == identity::boot_id()).then_some(run)
+    }
+
+    /// When the container was last started, by the `started` file a monitor leaves in the data directory; 0 is never.
+    fn last_start(&self, id: &str) -> i64 {
+        let text = files::read(&self.paths.container(id).join("started")).ok().flatten();
+        text.and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// A container that was started, is not running, and left no record of its end: its monitor was killed, or the
+    /// machine stopped.
+    fn lost(&self, id: &str) -> ExitRecord {
+        let started = self.last_start(id);
+        ExitRecord {
+            version: VERSION,
+            code: 137,
+            started,
+            finished: started,
+            error: "lost: the container's monitor or the machine stopped before its end could be recorded".to_owned(),
+            ..ExitRecord::default()
+        }
+    }
+
+    /// The record of an id given in full.
+    pub fn read(&self, id: &str) -> Result<ContainerRecord, StateError> {
+        let path = self.paths.container(id).join("container.json");
+        let record: ContainerRecord =
+            files::read_json(&path)?.ok_or_else(|| StateError::NotFound(id.to_owned()))?;
+        if record.version > VERSION {
+            return Err(StateError::Damaged { path, reason: format!("written by a newer kelp ({})", record.version) });
+        }
+        Ok(record)
+    }
+
+    /// The full id for a name, an id or an unambiguous prefix of one. A name wins over a prefix, as in docker.
+    pub fn find(&self, text: &str) -> Result<String, StateError> {
+        let text = text.strip_prefix('/').unwrap_or(text);
+        if names::check(text).is_err() {
+            return Err(StateError::NotFound(text.to_owned()));
+        }
+        if let Some(id) = names::holder(&self.paths.data, text) {
+            return Ok(id);
+        }
+        if !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(StateError::NotFound(text.to_owned()));
+        }
+        let mut found: Option<String> = None;
+        for id in self.ids()? {
+            if id.starts_with(text) {
+                if found.is_some() {
+                    return Err(StateError::Ambiguous(text.to_owned()));
+                }
+                found = Some(id);
+            }
+        }
+        found.ok_or_else(|| StateError::NotFound(text.to_owned()))
+    }
+
+    /// [`Self::find`], then its record and status.
+    pub fn get(&self, text: &str) -> Result<Entry, StateError> {
+        let id = self.find(text)?;
+        let record = self.read(&id)?;
+        let status = self.status(&id)?;
+        Ok(Entry { record, status })
+    }
+
+    /// All ids that have a record, unsorted.
+    pub fn ids(&self) -> Result<Vec<String>, StateError> {
+        let dir = self.paths.containers();
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(StateError::Io { action: "list", path: dir, source }),
+        };
+        Ok(entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .collect())
+    }
+
+    /// Every container that can be read, newest first; the others as errors, which never stop a listing.
+    pub fn list(&self) -> Result<(Vec<Entry>, Vec<StateError>), StateError> {
+        let (mut entries, mut damaged) = (Vec::new(), Vec::new());
+        for id in self.ids()? {
+            let entry = self.read(&id).and_then(|record| {
+                let status = self.status(&id)?;
+                Ok(Entry { record, status })
+            });
+            match entry {
+                Ok(entry) => entries.push(entry),
+                // Under construction, or removed while we looked.
+                Err(StateError::NotFound(_)) => {}
+                Err(error) => damaged.push(error),
+            }
+        }
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.record.created));
+        Ok((entries, damaged))
+    }
+
+    /// Changes a record; nobody else who changes it so gets between. When `change` says no, nothing is written.
+    pub fn edit<T, E>(&self, id: &str, change: impl FnOnce(&mut ContainerRecord) -> Result<T, E>) -> Result<Result<T, E>, StateError> {
+        let dir = self.paths.container(id);
+        let file = File::open(&dir).map_err(StateError::io("open", &dir))?;
+        // Where directories cannot be locked, the last of two at once wins.
+        let _ = flock(file.as_fd(), FlockOperation::LockExclusive);
+        let mut record = self.read(id)?;
+        let changed = change(&mut record);
+        if changed.is_ok() {
+            self.commit(&record)?;
+        }
+        Ok(changed)
+    }
+
+    /// Gives a container another name.
+    pub fn rename(&self, id: &str, name: &str) -> Result<(), StateError> {
+        self.read(id)?;
+        names::claim(&self.paths.data, name, id)?;
+        let take = |record: &mut ContainerRecord| Ok::<_, StateError>(std::mem::replace(&mut record.name, name.to_owned()));
+        let old = self.edit(id, take)??;
+        if old != name {
+            names::release(&self.paths.data, &old, id);
+        }
+        Ok(())
+    }
+}
+
+fn private_dir(path: &std::path::Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).create(path)
+}

@@ -1,0 +1,3 @@
+//! The storage room: mounts of layers under a writable directory.
+
+pub mod fuse;

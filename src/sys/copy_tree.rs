@@ -1,0 +1,529 @@
+//! Copying directory trees by descriptor, from one place nobody trusts to another.
+//!
+//! Both sides may be changed by somebody hostile while we work: no symbolic link is followed below the two directories
+//! given, nothing is opened before it is known not to block or to be a device, and what exists is replaced by unlinking.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, OsStr};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self as rfs, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, XattrFlags};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::copy::copy_file;
+
+/// Nesting beyond this is refused: each level costs two descriptors.
+const MAX_DEPTH: usize = 480;
+/// Attributes larger than this are not copied (the kernel's own bound is 64 KiB).
+const MAX_ATTRIBUTE: usize = 64 << 10;
+
+/// What becomes of owners and of the bits that depend on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// As in the source; ids that are not mapped here become those given.
+    Keep {
+        /// Stands for an unmapped user.
+        uid: u32,
+        /// Stands for an unmapped group.
+        gid: u32,
+    },
+    /// All the same.
+    Set {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// The caller's, as everything he makes. Set-user-id and set-group-id files lose the bit: he did not ask to lend his
+    /// rights.
+    Caller,
+}
+
+/// What a copy did besides its errors.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Bytes of file content.
+    pub bytes: u64,
+    /// Objects made.
+    pub objects: u64,
+    /// What could not be made here (device nodes, sockets), relative to the directory given.
+    pub skipped: Vec<PathBuf>,
+}
+
+/// An error and the object below the source at which it came.
+#[derive(Debug)]
+pub struct CopyError {
+    /// Relative to the directory given.
+    pub path: PathBuf,
+    /// What failed.
+    pub action: &'static str,
+    /// Why.
+    pub source: io::Error,
+}
+
+type Outcome<T> = Result<T, CopyError>;
+
+/// A copy in progress: policy, what was done, and the hard links seen so far.
+#[derive(Debug)]
+pub struct TreeCopy<'a> {
+    owner: Owner,
+    top: BorrowedFd<'a>,
+    links: HashMap<(u64, u64), (PathBuf, u64)>,
+    path: PathBuf,
+    done: Copied,
+}
+
+struct Level {
+    from: OwnedFd,
+    to: OwnedFd,
+    stat: Stat,
+    names: Vec<CString>,
+    /// This level's name is the last of `path`.
+    named: bool,
+}
+
+impl<'a> TreeCopy<'a> {
+    /// A copy into the directory `top`. Raises the limit of open files, which deep trees need.
+    pub fn new(top: BorrowedFd<'a>, owner: Owner) -> Self {
+        let limit = getrlimit(Resource::Nofile);
+        let wanted = limit.maximum.map_or(4096, |hard| hard.min(4096));
+        if limit.current.is_some_and(|soft| soft < wanted) {
+            let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
+        }
+        Self { owner, top, links: HashMap::new(), path: PathBuf::new(), done: Copied::default() }
+    }
+
+    /// What was done so far.
+    pub fn finish(self) -> Copied {
+        self.done
+    }
+
+    /// Copies what is in the directory `from` into the top, and the attributes of `from` itself when `itself`.
+    ///
+    /// # Errors
+    /// The first object that could not be copied.
+    pub fn contents(&mut self, from: BorrowedFd<'_>, itself: bool) -> Outcome<()> {
+        let stat = rfs::fstat(from).map_err(self.failed("stat"))?;
+        let from = reopen(from).map_err(self.failed("open"))?;
+        let to = reopen(self.top).map_err(self.failed("open"))?;
+        let names = names(&from).map_err(self.failed("list"))?;
+        self.levels(Level { from, to, stat, names, named: false }, itself)
+    }
+
+    /// Copies the object `handle` is open on (O_PATH), whatever it is, to `target` in the top.
+    ///
+    /// # Errors
+    /// As [`Self::contents`].
+    pub fn object(&mut self, handle: &OwnedFd, target: &CStr) -> Outcome<()> {
+        let top = self.top;
+        self.path.push(OsStr::from_bytes(target.to_bytes()));
+        if let Some(level) = self.copy(handle, top, target)? {
+            self.levels(level, true)?;
+        } else {
+            self.path.pop();
+        }
+        Ok(())
+    }
+
+    /// Walks one directory and those below; `last` also gives the first one its attributes.
+    fn levels(&mut self, first: Level, last: bool) -> Outcome<()> {
+        let mut stack = vec![first];
+        while let Some(level) = stack.last_mut() {
+            let Some(name) = level.names.pop() else {
+                let Some(level) = stack.pop() else { break };
+                if last || !stack.is_empty() {
+                    self.directory_attributes(&level)?;
+                }
+                if level.named {
+                    self.path.pop();
+                }
+                continue;
+            };
+            self.path.push(OsStr::from_bytes(name.to_bytes()));
+            let (from, to) = (level.from.as_fd(), level.to.as_fd());
+            let next = self.one(from, &name, to, &name)?;
+            match next {
+                Some(_) if stack.len() >= MAX_DEPTH => return Err(self.failed("nested too deep")(Errno::LOOP)),
+                Some(next) => stack.push(next),
+                None => {
+                    self.path.pop();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies one object; a directory is only made, and returned to be walked.
+    fn one(&mut self, from: BorrowedFd<'_>, name: &CStr, to: BorrowedFd<'_>, target: &CStr) -> Outcome<Option<Level>> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = match rfs::openat(from, name, flags, Mode::empty()) {
+            Ok(handle) => handle,
+            // Gone since it was listed.
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(self.failed("open")(errno)),
+        };
+        self.copy(&handle, to, target)
+    }
+
+    fn copy(&mut self, handle: &OwnedFd, to: BorrowedFd<'_>, target: &CStr) -> Outcome<Option<Level>> {
+        let stat = rfs::fstat(handle).map_err(self.failed("stat"))?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind == FileType::Directory {
+            return self.enter(handle, stat, to, target).map(Some);
+        }
+        if stat.st_nlink > 1 && self.link(&stat, to, target)? {
+            return Ok(None);
+        }
+        match kind {
+            FileType::RegularFile => self.file(handle, &stat, to, target)?,
+            FileType::Symlink => {
+                let text = rfs::readlinkat(handle, c"", Vec::new()).map_err(self.failed("read link"))?;
+                replacing(to, target, || rfs::symlinkat(&*text, to, target)).map_err(self.failed("make link"))?;
+                self.attributes_at(&stat, to, target)?;
+            }
+            FileType::Fifo => {
+                let mode = Mode::from_raw_mode(0o600);
+                replacing(to, target, || rfs::mknodat(to, target, FileType::Fifo, mode, 0)).map_err(self.failed("make fifo"))?;
+                self.attributes_at(&stat, to, target)?;
+            }
+            FileType::CharacterDevice | FileType::BlockDevice => {
+                let make = || rfs::mknodat(to, target, kind, Mode::from_raw_mode(0o600), stat.st_rdev);
+                match replacing(to, target, make) {
+                    Ok(()) => self.attributes_at(&stat, to, target)?,
+                    Err(Errno::PERM) => {
+                        self.done.skipped.push(self.path.clone());
+                        return Ok(None);
+                    }
+                    Err(errno) => return Err(self.failed("make device")(errno)),
+                }
+            }
+            FileType::Socket | FileType::Unknown | FileType::Directory => {
+                self.done.skipped.push(self.path.clone());
+                return Ok(None);
+            }
+        }
+        self.done.objects += 1;
+        if stat.st_nlink > 1
+            && let Ok(made) = rfs::statat(to, target, AtFlags::SYMLINK_NOFOLLOW)
+        {
+            self.links.insert((stat.st_dev, stat.st_ino), (self.path.clone(), made.st_ino));
+        }
+        Ok(None)
+    }
+
+    fn enter(&mut self, handle: &OwnedFd, stat: Stat, to: BorrowedFd<'_>, target: &CStr) -> Outcome<Level> {
+        match rfs::mkdirat(to, target, Mode::RWXU) {
+            Ok(()) => self.done.objects += 1,
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(self.failed("make directory")(errno)),
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = rfs::openat(to, target, flags, Mode::empty()).map_err(|errno| match errno {
+            Errno::NOTDIR | Errno::LOOP => self.failed("overwrite non-directory with directory")(Errno::NOTDIR),
+            other => self.failed("open")(other),
+        })?;
+        let from = reopen(handle.as_fd()).map_err(self.failed("open"))?;
+        let names = names(&from).map_err(self.failed("list"))?;
+        Ok(Level { from, to: made, stat, names, named: true })
+    }
+
+    /// Copies a regular file, replacing what is there.
+    fn file(&mut self, handle: &OwnedFd, stat: &Stat, to: BorrowedFd<'_>, target: &CStr) -> Outcome<()> {
+        // The handle is of a regular file, so this cannot block; through it, what was looked at is what is read.
+        let from = rfs::open(format!("/proc/self/fd/{}", handle.as_raw_fd()), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(self.failed("open"))?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = match replacing(to, target, || rfs::openat(to, target, flags, Mode::from_raw_mode(0o600))) {
+            // A single file mounted there (/etc/hosts): write into it.
+            Err(Errno::BUSY) => open_in_place(to, target),
+            other => other,
+        }
+        .map_err(self.failed("create"))?;
+        self.done.bytes += copy_file(from.as_fd(), made.as_fd()).map_err(|source| CopyError {
+            path: self.path.clone(),
+            action: "copy",
+            source,
+        })?;
+        self.owner_of(stat, |uid, gid| rfs::fchown(&made, uid, gid))?;
+        self.unless_foreign(rfs::fchmod(&made, self.mode(stat)), "change mode of")?;
+        copy_attributes(from.as_fd(), made.as_fd()).map_err(self.failed("copy attributes of"))?;
+        rfs::futimens(&made, &times(stat)).map_err(self.failed("set times of"))
+    }
+
+    /// Links to an object already copied; false when this is the first of its links.
+    fn link(&mut self, stat: &Stat, to: BorrowedFd<'_>, target: &CStr) -> Outcome<bool> {
+        let Some((first, inode)) = self.links.get(&(stat.st_dev, stat.st_ino)) else { return Ok(false) };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(handle) = rfs::openat2(self.top, first, flags, Mode::empty(), resolve) else { return Ok(false) };
+        if !rfs::fstat(&handle).is_ok_and(|made| made.st_ino == *inode) {
+            return Ok(false);
+        }
+        let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+        let make = || rfs::linkat(rfs::CWD, &path, to, target, AtFlags::SYMLINK_FOLLOW);
+        match replacing(to, target, make) {
+            Ok(()) => {
+                self.done.objects += 1;
+                Ok(true)
+            }
+            // Other mount below the target, no links there, too many: a copy of its own does.
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn directory_attributes(&mut self, level: &Level) -> Outcome<()> {
+        let (made, stat) = (&level.to, &level.stat);
+        self.owner_of(stat, |uid, gid| rfs::fchown(made, uid, gid))?;
+        self.unless_foreign(rfs::fchmod(made, Mode::from_raw_mode(stat.st_mode & 0o7777)), "change mode of")?;
+        copy_attributes(level.from.as_fd(), made.as_fd()).map_err(self.failed("copy attributes of"))?;
+        rfs::futimens(made, &times(stat)).map_err(self.failed("set times of"))
+    }
+
+    /// Attributes of what cannot be opened without effect: links, fifos, devices.
+    fn attributes_at(&mut self, stat: &Stat, to: BorrowedFd<'_>, target: &CStr) -> Outcome<()> {
+        let handle = rfs::openat(to, target, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+            .map_err(self.failed("open"))?;
+        let kind = |stat: &Stat| FileType::from_raw_mode(stat.st_mode);
+        // Somebody put something else there: not ours to change.
+        if !rfs::fstat(&handle).is_ok_and(|made| kind(&made) == kind(stat)) {
+            return Err(self.failed("replaced meanwhile")(Errno::EXIST));
+        }
+        self.owner_of(stat, |uid, gid| rfs::chownat(&handle, c"", uid, gid, AtFlags::EMPTY_PATH))?;
+        if kind(stat) != FileType::Symlink {
+            let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+            rfs::chmod(&path, self.mode(stat)).map_err(self.failed("change mode of"))?;
+        }
+        match rfs::utimensat(&handle, c"", &times(stat), AtFlags::EMPTY_PATH) {
+            // AT_EMPTY_PATH of utimensat(2) is Linux 5.8.
+            Ok(()) | Err(Errno::INVAL) => Ok(()),
+            Err(errno) => Err(self.failed("set times of")(errno)),
+        }
+    }
+
+    fn mode(&self, stat: &Stat) -> Mode {
+        let mut mode = stat.st_mode & 0o7777;
+        if self.owner == Owner::Caller {
+            mode &= 0o1777;
+        }
+        Mode::from_raw_mode(mode)
+    }
+
+    fn owner_of(
+        &self,
+        stat: &Stat,
+        change: impl FnOnce(Option<rfs::Uid>, Option<rfs::Gid>) -> Result<(), Errno>,
+    ) -> Outcome<()> {
+        let (uid, gid) = match self.owner {
+            Owner::Caller => return Ok(()),
+            Owner::Set { uid, gid } => (uid, gid),
+            Owner::Keep { uid, gid } => (
+                if stat.st_uid == OVERFLOW_ID { uid } else { stat.st_uid },
+                if stat.st_gid == OVERFLOW_ID { gid } else { stat.st_gid },
+            ),
+        };
+        change(Some(rfs::Uid::from_raw(uid)), Some(rfs::Gid::from_raw(gid))).map_err(self.failed("change owner of"))
+    }
+
+    /// What a file system without modes refuses is no reason to keep somebody from his files.
+    fn unless_foreign(&self, result: Result<(), Errno>, action: &'static str) -> Outcome<()> {
+        match result {
+            Err(Errno::PERM | Errno::OPNOTSUPP) if self.owner == Owner::Caller => Ok(()),
+            other => other.map_err(self.failed(action)),
+        }
+    }
+
+    fn failed(&self, action: &'static str) -> impl FnOnce(Errno) -> CopyError + use<> {
+        let path = self.path.clone();
+        move |errno| CopyError { path, action, source: errno.into() }
+    }
+}
+
+/// How the kernel shows an id that is not mapped (/proc/sys/fs/overflowuid).
+const OVERFLOW_ID: u32 = 65534;
+
+/// A directory opened for reading from any descriptor of it.
+fn reopen(dir: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    rfs::openat(dir, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn names(dir: &OwnedFd) -> Result<Vec<CString>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        if entry.file_name() != c"." && entry.file_name() != c".." {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Makes something new under a name, unlinking what is in its place. A directory there is ISDIR.
+pub fn replacing<T>(dir: BorrowedFd<'_>, name: &CStr, make: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
+    for _ in 0..16 {
+        match make() {
+            Err(Errno::EXIST) => match rfs::unlinkat(dir, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(Errno::PERM) if is_dir(dir, name) => return Err(Errno::ISDIR),
+                Err(errno) => return Err(errno),
+            },
+            other => return other,
+        }
+    }
+    Err(Errno::EXIST)
+}
+
+fn is_dir(dir: BorrowedFd<'_>, name: &CStr) -> bool {
+    rfs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+/// Opens the regular file there to be written over.
+fn open_in_place(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+    let handle = rfs::openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    if FileType::from_raw_mode(rfs::fstat(&handle)?.st_mode) != FileType::RegularFile {
+        return Err(Errno::BUSY);
+    }
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    rfs::open(path, OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn times(stat: &Stat) -> Timestamps {
+    let time = |seconds: i64, nanos: u64| Timespec { tv_sec: seconds, tv_nsec: i64::try_from(nanos).unwrap_or(0) };
+    Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    }
+}
+
+/// Copies the attributes users and file capabilities have; the overlay's own and labels stay behind. A file system
+/// without attributes is no error.
+pub fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<(), Errno> {
+    for (name, value) in attributes(from)? {
+        match rfs::fsetxattr(to, &*name, &value, XattrFlags::empty()) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM | Errno::NODATA) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// The attributes [`copy_attributes`] copies, sorted by name.
+pub fn attributes(from: impl AsFd) -> Result<Vec<(CString, Vec<u8>)>, Errno> {
+    let from = from.as_fd();
+    let mut list: Vec<u8> = Vec::with_capacity(1024);
+    loop {
+        match rfs::flistxattr(from, rustix::buffer::spare_capacity(&mut list)) {
+            Ok(_) => break,
+            Err(Errno::RANGE) if list.capacity() < MAX_ATTRIBUTE => list.reserve(MAX_ATTRIBUTE),
+            Err(Errno::OPNOTSUPP | Errno::RANGE | Errno::NOSYS | Errno::PERM) => return Ok(Vec::new()),
+            Err(errno) => return Err(errno),
+        }
+    }
+    let mut found = Vec::new();
+    for name in list.split_inclusive(|&byte| byte == 0) {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
+        if !wanted(name.to_bytes()) {
+            continue;
+        }
+        let mut value: Vec<u8> = Vec::with_capacity(4096);
+        let read = match rfs::fgetxattr(from, name, rustix::buffer::spare_capacity(&mut value)) {
+            Err(Errno::RANGE) => {
+                value.reserve(MAX_ATTRIBUTE);
+                rfs::fgetxattr(from, name, rustix::buffer::spare_capacity(&mut value))
+            }
+            other => other,
+        };
+        if read.is_ok() {
+            found.push((name.to_owned(), value));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn wanted(name: &[u8]) -> bool {
+    let own = name.starts_with(b"user.overlay.") || name.starts_with(b"user.fuseoverlayfs.");
+    (name.starts_with(b"user.") && !own) || name == b"security.capability" || name.starts_with(b"system.posix_acl_")
+}
+
+/// The last name of a path as the system calls take it; none for `/` and `..`.
+pub fn last_name(path: &Path) -> Option<CString> {
+    CString::new(path.file_name()?.as_bytes()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("kelp-copytree-{}-{name}", std::process::id()));
+        drop(fs::remove_dir_all(&path));
+        fs::create_dir_all(path.join("from")).unwrap();
+        fs::create_dir_all(path.join("to")).unwrap();
+        path
+    }
+
+    fn copy(path: &Path) -> Outcome<Copied> {
+        let (from, to) = (File::open(path.join("from")).unwrap(), File::open(path.join("to")).unwrap());
+        let mut copy = TreeCopy::new(to.as_fd(), Owner::Caller);
+        copy.contents(from.as_fd(), true)?;
+        Ok(copy.finish())
+    }
+
+    #[test]
+    fn keeps_modes_times_links_and_hard_links() {
+        let path = scratch("keep");
+        let from = path.join("from");
+        fs::create_dir_all(from.join("d/e")).unwrap();
+        fs::write(from.join("d/file"), "text").unwrap();
+        fs::hard_link(from.join("d/file"), from.join("d/e/again")).unwrap();
+        fs::write(from.join("su"), "x").unwrap();
+        fs::set_permissions(from.join("su"), PermissionsExt::from_mode(0o4755)).unwrap();
+        symlink("/nowhere", from.join("link")).unwrap();
+        rfs::mknodat(rfs::CWD, from.join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o640), 0).unwrap();
+        fs::set_permissions(from.join("d/e"), PermissionsExt::from_mode(0o750)).unwrap();
+        fs::set_permissions(&from, PermissionsExt::from_mode(0o711)).unwrap();
+        let done = copy(&path).unwrap();
+        let to = path.join("to");
+        assert_eq!((done.objects, done.bytes), (7, 5));
+        assert_eq!(fs::read(to.join("d/e/again")).unwrap(), b"text");
+        assert_eq!(fs::metadata(to.join("d/file")).unwrap().ino(), fs::metadata(to.join("d/e/again")).unwrap().ino());
+        assert_eq!(fs::metadata(to.join("su")).unwrap().mode() & 0o7777, 0o755);
+        assert_eq!(fs::metadata(to.join("d/e")).unwrap().mode() & 0o7777, 0o750);
+        assert_eq!(fs::metadata(&to).unwrap().mode() & 0o7777, 0o711);
+        assert_eq!(fs::read_link(to.join("link")).unwrap(), Path::new("/nowhere"));
+        let time = |path: &Path| fs::symlink_metadata(path).unwrap().modified().unwrap();
+        for name in ["d", "d/file", "link", "fifo"] {
+            assert_eq!(time(&from.join(name)), time(&to.join(name)), "{name}");
+        }
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn replaces_files_and_links_but_follows_none() {
+        let path = scratch("replace");
+        fs::write(path.join("canary"), "alive").unwrap();
+        fs::write(path.join("from/a"), "new").unwrap();
+        fs::create_dir(path.join("from/b")).unwrap();
+        symlink("../canary", path.join("to/a")).unwrap();
+        copy(&path).unwrap();
+        assert_eq!(fs::read(path.join("canary")).unwrap(), b"alive");
+        assert_eq!(fs::read(path.join("to/a")).unwrap(), b"new");
+        fs::remove_dir(path.join("to/b")).unwrap();
+        symlink("..", path.join("to/b")).unwrap();
+        fs::write(path.join("from/b/canary"), "dead").unwrap();
+        assert_eq!(copy(&path).unwrap_err().action, "overwrite non-directory with directory");
+        assert_eq!(fs::read(path.join("canary")).unwrap(), b"alive");
+        fs::remove_dir_all(path.join("from/b")).unwrap();
+        fs::create_dir(path.join("to/c")).unwrap();
+        fs::write(path.join("from/c"), "x").unwrap();
+        assert_eq!(copy(&path).unwrap_err().source.raw_os_error(), Some(libc::EISDIR));
+        fs::remove_dir_all(&path).unwrap();
+    }
+}

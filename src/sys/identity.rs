@@ -1,0 +1,34 @@
+//! What tells one boot from another and one process from a later one with its number.
+
+use std::fs;
+use std::sync::OnceLock;
+
+/// `/proc/sys/kernel/random/boot_id`; empty where it cannot be read, which matches no record.
+pub fn boot_id() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+    })
+}
+
+/// When the process with this pid started, in clock ticks since boot (proc(5): field 22 of stat, counted after the last
+/// parenthesis). `None` when there is no such process.
+pub fn start_of(pid: i32) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let after = stat.iter().rposition(|&byte| byte == b')')?;
+    std::str::from_utf8(stat.get(after + 2..)?).ok()?.split(' ').nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_start_is_stable_and_nobody_has_pid_0() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(start_of(own).is_some_and(|start| start > 0));
+        assert_eq!(start_of(own), start_of(own));
+        assert_eq!(start_of(0), None);
+        assert_eq!(boot_id().len(), 36);
+    }
+}

@@ -1,0 +1,101 @@
+//! Paths inside a root nobody trusts: openat2(2) with RESOLVE_IN_ROOT, so that absolute links and `..` end at that
+//! root, and magic links end nowhere.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+
+/// Resolution that treats `root` as `/`.
+pub const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
+/// Opens `path` as it would resolve for a process chrooted to `root`.
+pub fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    open_with(root, path, flags, Mode::empty(), IN_ROOT)
+}
+
+/// As [`open`], with the path as it is: a slash at its end still asks for a directory.
+pub fn open_as_given(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    for _ in 0..32 {
+        match openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), IN_ROOT) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+/// As [`open`], and no component may be a symbolic link (ELOOP).
+pub fn open_no_links(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    open_with(root, path, flags, Mode::empty(), IN_ROOT | ResolveFlags::NO_SYMLINKS)
+}
+
+fn open_with(root: BorrowedFd<'_>, path: &Path, flags: OFlags, mode: Mode, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+    let relative = path.strip_prefix("/").unwrap_or(path);
+    let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
+    // EAGAIN: a rename raced with a `..` in the path (openat2(2)).
+    for _ in 0..32 {
+        match openat2(root, relative, flags | OFlags::CLOEXEC, mode, resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+/// What [`ensure`] makes when there is nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Dir,
+    /// An empty regular file.
+    File,
+}
+
+/// A descriptor (O_PATH) for `path` inside `root`, made with its parents if missing: links that lead somewhere are
+/// followed inside the root; a link that leads nowhere is an error, since creating through it is what attackers want.
+pub fn ensure(root: BorrowedFd<'_>, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
+    match open(root, path, OFlags::PATH) {
+        Err(Errno::NOENT) => {}
+        other => return other,
+    }
+    let mut dir = open(root, Path::new("."), OFlags::PATH | OFlags::DIRECTORY)?;
+    let mut walked = std::path::PathBuf::new();
+    let names: Vec<_> = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir)).collect();
+    for (index, name) in names.iter().enumerate() {
+        walked.push(name);
+        let last = index + 1 == names.len();
+        let flags = if last { OFlags::PATH } else { OFlags::PATH | OFlags::DIRECTORY };
+        dir = match open(root, &walked, flags) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => {
+                let text = CString::new(name.as_os_str().as_encoded_bytes()).map_err(|_| Errno::INVAL)?;
+                if last && kind == Kind::File {
+                    rustix::fs::openat(&dir, &text, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from_raw_mode(0o644))?;
+                } else {
+                    match rustix::fs::mkdirat(&dir, &text, Mode::from_raw_mode(0o755)) {
+                        // Exists and yet did not open: a link to nowhere, or somebody was faster.
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(errno) => return Err(errno),
+                    }
+                }
+                openat2(
+                    &dir,
+                    &text,
+                    OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+                    Mode::empty(),
+                    ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+                )?
+            }
+            Err(errno) => return Err(errno),
+        };
+    }
+    Ok(dir)
+}
+
+/// Whether `fd` is on procfs (statfs magic), for targets under /proc that get mounted over or written.
+pub fn is_proc(fd: impl AsFd) -> bool {
+    rustix::fs::fstatfs(fd).is_ok_and(|stat| stat.f_type as u64 == rustix::fs::PROC_SUPER_MAGIC as u64)
+}

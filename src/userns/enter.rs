@@ -1,0 +1,266 @@
+//! Entering A, and starting a role of this binary inside it from a read-only view of itself.
+
+use std::ffi::CStr;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{CWD, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, flock};
+use rustix::io::Errno;
+
+use super::map::text;
+use super::available::{available, mapper};
+use super::{Extent, IdMap, UsernsError, step};
+use crate::sys::mount::{attribute, clone_tree, set_attributes};
+use crate::sys::identity;
+use crate::sys::process::{self, CStrings, Cloned, NEWNS, NEWUSER};
+
+/// What came of [`enter`].
+#[derive(Debug, Clone)]
+pub struct Entered {
+    /// The map of A.
+    pub map: IdMap,
+}
+
+/// Makes this single-threaded process uid 0 of the user's namespace, with all capabilities in it, and with a mount
+/// namespace of its own when `mounts`. `run` is the runtime directory, where a live namespace is recorded.
+///
+/// A process enters once; further calls only add what is missing.
+pub fn enter(run: &Path, mounts: bool) -> Result<Entered, UsernsError> {
+    static ENTERED: Mutex<Option<(Entered, bool)>> = Mutex::new(None);
+    let mut state = ENTERED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((entered, has_mounts)) = &mut *state {
+        if mounts && !*has_mounts {
+            process::unshare(NEWNS).map_err(step("mount namespace"))?;
+            *has_mounts = true;
+        }
+        return Ok(entered.clone());
+    }
+    let entered = first(run, mounts)?;
+    *state = Some((entered.clone(), mounts));
+    Ok(entered)
+}
+
+fn first(run: &Path, mounts: bool) -> Result<Entered, UsernsError> {
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(run.join("userns.lock"))
+        .map_err(|error| step("lock")(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+    flock(lock.as_fd(), FlockOperation::LockExclusive).map_err(step("lock"))?;
+    if let Some(namespace) = find_live(run) {
+        if process::setns(namespace.as_fd(), NEWUSER).is_ok() {
+            record(run);
+            drop(lock);
+            process::set_ids(0, 0).map_err(step("become root"))?;
+            if mounts {
+                process::unshare(NEWNS).map_err(step("mount namespace"))?;
+            }
+            let map = IdMap::of_process("self").unwrap_or_default();
+            return Ok(Entered { map });
+        }
+    }
+    let map = create(mounts)?;
+    record(run);
+    drop(lock);
+    process::set_ids(0, 0).map_err(step("become root"))?;
+    Ok(Entered { map })
+}
+
+/// Processes that are remembered: of many that come at once, those that stay are among the latest.
+const REMEMBERED: usize = 32;
+
+/// Adds this process to those known to be in A, the latest first. Everybody who enters does so: the one who made A may be
+/// gone in a moment, and whoever comes then must find one that is still there. The caller holds the lock.
+fn record(run: &Path) {
+    let own = i32::try_from(std::process::id()).ok();
+    if let Some(own) = own.and_then(|pid| Some((pid, identity::start_of(pid)?))) {
+        let mut all = recorded(run);
+        all.retain(|other| *other != own);
+        all.insert(0, own);
+        let lines = all.iter().take(REMEMBERED).map(|(pid, start)| format!("{pid} {start}\n"));
+        drop(fs::write(run.join("userns"), lines.collect::<String>()));
+    }
+}
+
+/// The processes remembered, with their start times.
+fn recorded(run: &Path) -> Vec<(i32, u64)> {
+    let text = fs::read_to_string(run.join("userns")).unwrap_or_default();
+    let entry = |line: &str| {
+        let (pid, start) = line.split_once(' ')?;
+        Some((pid.parse().ok()?, start.trim().parse().ok()?))
+    };
+    text.lines().filter_map(entry).collect()
+}
+
+/// The user namespace of a process known to be in A: a recorded one, else any live monitor.
+fn find_live(run: &Path) -> Option<OwnedFd> {
+    if let Some(found) = recorded(run).into_iter().find_map(|(pid, start)| namespace_of(pid, start)) {
+        return Some(found);
+    }
+    let entries = fs::read_dir(run.join("c")).ok()?;
+    entries.filter_map(|entry| fs::read(entry.ok()?.path().join("run.json")).ok()).find_map(|json| {
+        let run: serde_json::Value = serde_json::from_slice(&json).ok()?;
+        let monitor = run.get("monitor")?;
+        namespace_of(i32::try_from(monitor.get("pid")?.as_i64()?).ok()?, monitor.get("start")?.as_u64()?)
+    })
+}
+
+/// The map of the recorded namespace, if it lives.
+pub(super) fn live_map(run: &Path) -> Option<IdMap> {
+    recorded(run).into_iter().find_map(|(pid, start)| {
+        let map = IdMap::of_process(&pid.to_string())?;
+        // Checked after the read: the map is then that of this very process.
+        let same = identity::start_of(pid)? == start;
+        // Of a namespace that is not below ours the ids have no number here; it cannot be entered either.
+        let ours = map.uids.iter().chain(&map.gids).all(|extent| extent.outside != u32::MAX);
+        (same && ours).then_some(map)
+    })
+}
+
+fn namespace_of(pid: i32, start: u64) -> Option<OwnedFd> {
+    let namespace =
+        rustix::fs::open(format!("/proc/{pid}/ns/user"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    // Checked after the open: the descriptor is then of that very process.
+    (identity::start_of(pid)? == start).then_some(namespace)
+}
+
+/// Makes A around this process. The helpers are forked first, since they must run outside of it.
+fn create(mounts: bool) -> Result<IdMap, UsernsError> {
+    let uid = rustix::process::getuid().as_raw();
+    let (map, single) = available();
+    let pid = std::process::id();
+    let (go_read, go_write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(step("pipe"))?;
+    let privileged = uid == 0;
+    let helpers = if single.is_some() {
+        Vec::new()
+    } else if privileged {
+        vec![("the map writer", fork_helper(&go_read, &go_write, || write_maps_of(pid, &map, false))?)]
+    } else {
+        vec![
+            ("newuidmap", fork_helper(&go_read, &go_write, || exec_mapper("newuidmap", pid, &map.uids))?),
+            ("newgidmap", fork_helper(&go_read, &go_write, || exec_mapper("newgidmap", pid, &map.gids))?),
+        ]
+    };
+    drop(go_read);
+    let flags = NEWUSER | if mounts { NEWNS } else { 0 };
+    let unshared = process::unshare(flags);
+    if unshared.is_ok() && !helpers.is_empty() {
+        let _ = rustix::io::write(&go_write, b"gg");
+    }
+    drop(go_write);
+    let mut failed = None;
+    for (helper, child) in helpers.iter().copied() {
+        let code = process::wait_for(child).map_or(255, process::Ended::code);
+        if code != 0 {
+            failed = Some(UsernsError::Helper { helper, uid, code });
+        }
+    }
+    unshared.map_err(|errno| UsernsError::Create { errno })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if helpers.is_empty() {
+        if write_maps_of(pid, &map, true) != 0 {
+            return Err(step("write the id maps")(Errno::PERM));
+        }
+    }
+    Ok(map)
+}
+
+/// Forks a process that waits for the go-ahead, one byte, then runs `work` and ends with its result.
+fn fork_helper(go: &OwnedFd, go_write: &OwnedFd, work: impl FnOnce() -> i32) -> Result<i32, UsernsError> {
+    match process::clone(0, None).map_err(step("fork"))? {
+        Cloned::Parent { pid, .. } => Ok(pid),
+        Cloned::Child => {
+            // Our copy of the writing end would keep us waiting if the parent dies.
+            process::close_one(go_write.as_fd());
+            let mut byte = [0_u8; 1];
+            match rustix::io::read(go, &mut byte) {
+                Ok(1) => process::exit_now(work()),
+                Ok(_) | Err(_) => process::exit_now(1),
+            }
+        }
+    }
+}
+
+fn exec_mapper(program: &str, pid: u32, extents: &[Extent]) -> i32 {
+    let mut args = vec![program.to_owned(), pid.to_string()];
+    for extent in extents {
+        args.extend([extent.inside.to_string(), extent.outside.to_string(), extent.count.to_string()]);
+    }
+    let (args, env) = (CStrings::new(&args), CStrings::new::<&str>([]));
+    if let Some(file) = mapper(program).and_then(|path| std::ffi::CString::new(path.into_os_string().into_encoded_bytes()).ok()) {
+        process::exec(&file, &args, &env);
+    }
+    127
+}
+
+/// Writes both maps of a process; `single` as an unprivileged user must, without setgroups(2).
+fn write_maps_of(pid: u32, map: &IdMap, single: bool) -> i32 {
+    let write = |name: &str, content: &str| {
+        File::options().write(true).open(format!("/proc/{pid}/{name}")).and_then(|mut file| file.write_all(content.as_bytes()))
+    };
+    let setgroups = if single { write("setgroups", "deny") } else { Ok(()) };
+    match setgroups.and_then(|()| write("uid_map", &text(&map.uids))).and_then(|()| write("gid_map", &text(&map.gids))) {
+        Ok(()) => 0,
+        Err(_) => 1,
+    }
+}
+
+/// Writes the maps of a child's new user namespace, as root of its parent namespace.
+pub fn write_maps(pid: i32, map: &IdMap) -> Result<(), Errno> {
+    let deny = map.is_single() && IdMap::of_process("self").is_some_and(|own| own.is_single());
+    let id = u32::try_from(pid).map_err(|_| Errno::SRCH)?;
+    if write_maps_of(id, map, deny) == 0 { Ok(()) } else { Err(Errno::PERM) }
+}
+
+/// Executes this binary again from a view of itself nobody can write through: a read-only private mount of the file
+/// (needs a mount namespace this process owns), else a sealed copy in memory. What a container sees as
+/// `/proc/PID/exe` of any kelp process then leads to no writable file (CVE-2019-5736). Returns only on failure.
+pub fn exec_sealed(args: &CStrings, env: &CStrings) -> Errno {
+    match sealed_self() {
+        Ok(file) => process::exec_fd(file.as_fd(), args, env),
+        Err(errno) => errno,
+    }
+}
+
+/// The view [`exec_sealed`] executes, for processes that start roles again and again.
+pub fn sealed_self() -> Result<OwnedFd, Errno> {
+    read_only_self().or_else(|_| sealed_copy())
+}
+
+const SELF: &CStr = c"/proc/self/exe";
+
+/// The file is looked up again by its path: what `/proc/self/exe` leads to is a mount of the namespace this process has
+/// left, which cannot be copied here (EINVAL).
+fn read_only_self() -> Result<OwnedFd, Errno> {
+    let path = rustix::fs::readlink(SELF, Vec::new())?;
+    let tree = clone_tree(CWD, &path, false)?;
+    let (found, own) = (rustix::fs::fstat(&tree)?, rustix::fs::stat(SELF)?);
+    if (found.st_dev, found.st_ino) != (own.st_dev, own.st_ino) {
+        return Err(Errno::STALE);
+    }
+    set_attributes(tree.as_fd(), attribute::RDONLY | attribute::NOSUID | attribute::NODEV, 0, 0, false)?;
+    Ok(tree)
+}
+
+fn sealed_copy() -> Result<OwnedFd, Errno> {
+    let source = rustix::fs::open(SELF, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let size = rustix::fs::fstat(&source)?.st_size as u64;
+    let copy = rustix::fs::memfd_create(c"kelp", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut sent = 0;
+    while sent < size {
+        let count = usize::try_from(size - sent).unwrap_or(usize::MAX).min(1 << 30);
+        match rustix::fs::sendfile(&copy, &source, None, count)? {
+            0 => return Err(Errno::IO),
+            n => sent += n as u64,
+        }
+    }
+    rustix::fs::fcntl_add_seals(&copy, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    Ok(copy)
+}
+

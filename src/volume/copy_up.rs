@@ -1,0 +1,254 @@
+//! Filling a new volume with what the image has at its mount point.
+//!
+//! The content is copied aside to `_copy`, which becomes `_move` when it is whole; its entries then move into `_data` one
+//! by one, and the marker goes last. Killed at any point, the next start goes on from there: nothing is copied
+//! twice, nothing a user wrote is lost, and another container's mount of `_data` stays the same directory.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{self as rfs, AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags, Timespec, Timestamps, flock};
+use rustix::io::Errno;
+
+use super::VolumeError;
+use crate::sys::copy_tree::{CopyError, Owner, TreeCopy};
+use crate::sys::{root, tree};
+
+/// A file in the volume's directory while it waits to be filled.
+pub(super) const MARKER: &str = "needs-copy-up";
+const ASIDE: &CStr = c"_copy";
+const WHOLE: &CStr = c"_move";
+const DATA: &CStr = c"_data";
+
+/// Fills the volume at `volume_dir` with the directory `target` of the image mounted at `rootfs`, if the volume is
+/// new and empty and the image has such a directory. Run as root of the user's namespace, before the volume is mounted over `target`.
+/// Returns whether something was copied.
+///
+/// Costs one open when there is nothing to do. Two containers that start at once wait for each other.
+///
+/// # Errors
+/// [`VolumeError::CopyUp`]; the volume is then as before, or continued by the next call.
+pub fn copy_up(volume_dir: &Path, rootfs: BorrowedFd<'_>, target: &Path) -> Result<bool, VolumeError> {
+    let Some(volume) = marked(volume_dir)? else { return Ok(false) };
+    let failed = |error: CopyError| VolumeError::CopyUp {
+        volume: volume_dir.to_owned(),
+        action: error.action,
+        path: error.path,
+        source: error.source,
+    };
+    if rfs::statat(&volume, WHOLE, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+        return settle(&volume).map(|()| true).map_err(failed);
+    }
+    let data = open_dir(volume.as_fd(), DATA).map_err(failed)?;
+    if !is_empty(&data).map_err(failed)? {
+        unmark(&volume).map_err(failed)?;
+        return Ok(false);
+    }
+    let source = match root::open(rootfs, target, OFlags::RDONLY | OFlags::DIRECTORY) {
+        Ok(source) => source,
+        // No such directory in this image; another's may have it.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
+        Err(errno) => return Err(failed(at("open", target, errno))),
+    };
+    if is_empty(&source).map_err(failed)? {
+        take_attributes(&source, &data).map_err(failed)?;
+        return Ok(false);
+    }
+    tree::remove_tree(volume.as_fd(), ASIDE)
+        .map_err(|source| failed(CopyError { path: "_copy".into(), action: "remove", source }))?;
+    rfs::mkdirat(&volume, ASIDE, Mode::RWXU).map_err(|errno| failed(at("create", Path::new("_copy"), errno)))?;
+    let aside = open_dir(volume.as_fd(), ASIDE).map_err(failed)?;
+    let mut copy = TreeCopy::new(aside.as_fd(), Owner::Keep { uid: 0, gid: 0 });
+    copy.contents(source.as_fd(), true).map_err(failed)?;
+    rfs::renameat(&volume, ASIDE, &volume, WHOLE).map_err(|errno| failed(at("rename", Path::new("_copy"), errno)))?;
+    settle(&volume).map_err(failed)?;
+    Ok(true)
+}
+
+/// Leaves the volume empty: it was mounted with `nocopy`.
+///
+/// # Errors
+/// [`VolumeError::CopyUp`].
+pub fn skip_copy_up(volume_dir: &Path) -> Result<(), VolumeError> {
+    let Some(volume) = marked(volume_dir)? else { return Ok(()) };
+    unmark(&volume).map_err(|error| VolumeError::CopyUp {
+        volume: volume_dir.to_owned(),
+        action: error.action,
+        path: error.path,
+        source: error.source,
+    })
+}
+
+/// The volume's directory, locked, if it waits to be filled.
+fn marked(volume_dir: &Path) -> Result<Option<OwnedFd>, VolumeError> {
+    if matches!(rfs::stat(volume_dir.join(MARKER)), Err(Errno::NOENT)) {
+        return Ok(None);
+    }
+    let failed = |action, errno: Errno| VolumeError::CopyUp {
+        volume: volume_dir.to_owned(),
+        action,
+        path: volume_dir.to_owned(),
+        source: errno.into(),
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let volume = rfs::open(volume_dir, flags, Mode::empty()).map_err(|errno| failed("open", errno))?;
+    loop {
+        match flock(&volume, FlockOperation::LockExclusive) {
+            Ok(()) => break,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(failed("lock", errno)),
+        }
+    }
+    // Filled while we waited.
+    let still = rfs::statat(&volume, MARKER, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+    Ok(still.then_some(volume))
+}
+
+/// Moves the whole copy into place, takes its root's attributes, and unmarks the volume.
+fn settle(volume: &OwnedFd) -> Result<(), CopyError> {
+    let (whole, data) = (open_dir(volume.as_fd(), WHOLE)?, open_dir(volume.as_fd(), DATA)?);
+    let mut names = Vec::new();
+    let list = |errno| at("list", Path::new("_move"), errno);
+    for entry in Dir::read_from(&whole).map_err(list)? {
+        let entry = entry.map_err(list)?;
+        if entry.file_name() != c"." && entry.file_name() != c".." {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    for name in names {
+        match rfs::renameat_with(&whole, &name, &data, &name, RenameFlags::NOREPLACE) {
+            Ok(()) => {}
+            Err(Errno::INVAL | Errno::NOSYS) => rfs::renameat(&whole, &name, &data, &name).map_err(|errno| at("move", Path::new("_move"), errno))?,
+            // A container that was faster wrote its own.
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(at("move", Path::new("_move"), errno)),
+        }
+    }
+    take_attributes(&whole, &data)?;
+    tree::remove_tree(volume.as_fd(), WHOLE).map_err(|source| CopyError { path: "_move".into(), action: "remove", source })?;
+    unmark(volume)
+}
+
+/// Gives `data` the owner, mode and times of `from`.
+fn take_attributes(from: &OwnedFd, data: &OwnedFd) -> Result<(), CopyError> {
+    let wrap = |action| move |errno| at(action, Path::new("_data"), errno);
+    let stat = rfs::fstat(from).map_err(wrap("stat"))?;
+    let (uid, gid) = (rfs::Uid::from_raw(stat.st_uid), rfs::Gid::from_raw(stat.st_gid));
+    match rfs::fchown(data, Some(uid), Some(gid)) {
+        // An id outside the map stays root's.
+        Ok(()) | Err(Errno::INVAL) => {}
+        Err(errno) => return Err(wrap("change owner of")(errno)),
+    }
+    rfs::fchmod(data, Mode::from_raw_mode(stat.st_mode & 0o7777)).map_err(wrap("change mode of"))?;
+    let time = |seconds, nanos| Timespec { tv_sec: seconds, tv_nsec: i64::try_from(nanos).unwrap_or(0) };
+    let times = Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    };
+    rfs::futimens(data, &times).map_err(wrap("set times of"))
+}
+
+fn unmark(volume: &OwnedFd) -> Result<(), CopyError> {
+    match rfs::unlinkat(volume, MARKER, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(at("remove", Path::new(MARKER), errno)),
+    }
+}
+
+fn open_dir(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, CopyError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rfs::openat(parent, name, flags, Mode::empty()).map_err(|errno| at("open", Path::new(&*name.to_string_lossy()), errno))
+}
+
+fn is_empty(dir: &OwnedFd) -> Result<bool, CopyError> {
+    let list = |errno| at("list", Path::new("."), errno);
+    for entry in Dir::read_from(dir).map_err(list)? {
+        let entry = entry.map_err(list)?;
+        if entry.file_name() != c"." && entry.file_name() != c".." {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn at(action: &'static str, path: &Path, errno: Errno) -> CopyError {
+    CopyError { path: path.to_owned(), action, source: errno.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::path::PathBuf;
+
+    fn scratch(name: &str) -> (PathBuf, PathBuf, File) {
+        let base = std::env::temp_dir().join(format!("kelp-copyup-{}-{name}", std::process::id()));
+        drop(fs::remove_dir_all(&base));
+        let volume = base.join("volume");
+        fs::create_dir_all(volume.join("_data")).unwrap();
+        fs::write(volume.join(MARKER), "").unwrap();
+        fs::create_dir_all(base.join("root/srv/data/sub")).unwrap();
+        fs::write(base.join("root/srv/data/sub/file"), "text").unwrap();
+        fs::set_permissions(base.join("root/srv/data"), PermissionsExt::from_mode(0o2770)).unwrap();
+        let root = File::open(base.join("root")).unwrap();
+        (base, volume, root)
+    }
+
+    /// Copying owners needs no rights when all are the caller's and he is root, or nothing is changed.
+    fn can_chown() -> bool {
+        rustix::process::geteuid().is_root()
+    }
+
+    #[test]
+    fn fills_an_empty_volume_once() {
+        let (base, volume, root) = scratch("once");
+        if !can_chown() {
+            return;
+        }
+        symlink("/srv/data", base.join("root/link")).unwrap();
+        assert!(copy_up(&volume, root.as_fd(), Path::new("/link")).unwrap());
+        assert_eq!(fs::read(volume.join("_data/sub/file")).unwrap(), b"text");
+        assert_eq!(fs::metadata(volume.join("_data")).unwrap().mode() & 0o7777, 0o2770);
+        let left: Vec<_> = fs::read_dir(&volume).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(left, ["_data"]);
+        fs::remove_dir_all(volume.join("_data/sub")).unwrap();
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/data")).unwrap());
+        fs::remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn goes_on_where_a_killed_copy_stopped() {
+        let (base, volume, root) = scratch("killed");
+        if !can_chown() {
+            return;
+        }
+        fs::create_dir_all(volume.join("_copy/half")).unwrap();
+        assert!(copy_up(&volume, root.as_fd(), Path::new("/srv/data")).unwrap());
+        assert!(!volume.join("_data/half").exists() && !volume.join("_copy").exists());
+        // Killed while moving: one entry is there, the rest follows, the image is not asked again.
+        fs::write(volume.join(MARKER), "").unwrap();
+        fs::create_dir_all(volume.join("_move/rest")).unwrap();
+        assert!(copy_up(&volume, root.as_fd(), Path::new("/nowhere")).unwrap());
+        assert!(volume.join("_data/rest").exists() && volume.join("_data/sub/file").exists());
+        assert!(!volume.join(MARKER).exists() && !volume.join("_move").exists());
+        fs::remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn leaves_alone_what_is_not_empty_or_not_there() {
+        let (base, volume, root) = scratch("alone");
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/missing")).unwrap());
+        assert!(volume.join(MARKER).exists());
+        symlink("../../..", base.join("root/srv/out")).unwrap();
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/out/volume")).unwrap());
+        fs::write(volume.join("_data/mine"), "x").unwrap();
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/data")).unwrap());
+        assert!(!volume.join(MARKER).exists() && !volume.join("_data/sub").exists());
+        fs::write(volume.join(MARKER), "").unwrap();
+        skip_copy_up(&volume).unwrap();
+        assert!(!volume.join(MARKER).exists());
+        fs::remove_dir_all(&base).unwrap();
+    }
+}

@@ -1,0 +1,133 @@
+//! `cp` by docker's table, as archives, with owners; what a volume's options and subpaths show.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use crate::support::Kelp;
+
+/// A container with `/dir/sub/leaf`, `/file`, `/link` → `file` and an empty `/there`, running or stopped.
+fn container(kelp: &Kelp, running: bool) -> String {
+    let script = "mkdir -p /dir/sub /there; echo leaf > /dir/sub/leaf; echo file > /file; ln -s file /link; touch /ready; exec sleep 300";
+    let id = kelp.detached(&["--network", "none", "-v", "vol:/vol", "busybox", "sh", "-c", script]);
+    crate::support::until("it is ready", crate::support::SOON, || kelp.run(["diff", &id]).text().contains("/ready"));
+    if !running {
+        kelp.ok(["kill", &id]);
+        kelp.ok(["wait", &id]);
+    }
+    id
+}
+
+#[test]
+fn what_comes_out_lands_as_docker_says() {
+    let kelp = Kelp::busybox();
+    for running in [true, false] {
+        let id = container(&kelp, running);
+        let work = kelp.work().join(if running { "up" } else { "down" });
+        fs::create_dir_all(work.join("there")).unwrap();
+        let cp = |from: &str, to: &str| kelp.run(["cp", &format!("{id}:{from}"), &format!("{}/{to}", work.display())]);
+        let read = |path: &str| fs::read_to_string(work.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        cp("/file", "new").success().quiet();
+        cp("/file", "there").success();
+        cp("/file", "there/").success();
+        cp("/dir", "newdir").success();
+        cp("/dir", "there").success();
+        fs::create_dir(work.join("into")).unwrap();
+        cp("/dir/.", "into").success();
+        cp("file", "relative").success();
+        for path in ["new", "there/file", "relative"] {
+            assert_eq!(read(path), "file\n");
+            assert_eq!(fs::metadata(work.join(path)).unwrap().uid(), rustix::process::getuid().as_raw(), "{path}");
+        }
+        for path in ["newdir/sub/leaf", "there/dir/sub/leaf", "into/sub/leaf"] {
+            assert_eq!(read(path), "leaf\n");
+        }
+        cp("/link", "link").success();
+        assert!(fs::symlink_metadata(work.join("link")).unwrap().is_symlink());
+        kelp.run(["cp", "-L", &format!("{id}:/link"), &format!("{}/followed", work.display())]).success();
+        assert_eq!(read("followed"), "file\n");
+        cp("/nothing", "x").failure().stderr_has("no such");
+        cp("/file", "missing/").failure();
+        cp("/dir", "new").failure();
+        kelp.ok(["rm", "-f", "-t", "0", &id]);
+    }
+    kelp.ok(["volume", "rm", "vol"]);
+}
+
+#[test]
+fn what_goes_in_is_roots_also_on_volumes() {
+    let kelp = Kelp::busybox();
+    let tree = kelp.open_dir("tree");
+    fs::create_dir(tree.join("sub")).unwrap();
+    fs::write(tree.join("sub/leaf"), "from the host\n").unwrap();
+    fs::set_permissions(tree.join("sub/leaf"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("sub/leaf", tree.join("link")).unwrap();
+    for running in [true, false] {
+        let id = container(&kelp, running);
+        let cp = |from: &str, to: &str| kelp.run(["cp", &format!("{}{from}", tree.display()), &format!("{id}:{to}")]);
+        cp("", "/new").success();
+        cp("", "/there").success();
+        cp("/sub/leaf", "/link").success();
+        cp("/sub/leaf", "/etc/hosts").success();
+        cp("/.", "/vol").success();
+        cp("", "/file").failure();
+        kelp.run(["cp", &format!("{id}:/new"), &format!("{id}:/again")]).success();
+        if !running {
+            kelp.ok(["start", &id]);
+        }
+        let look = "cat /new/sub/leaf /there/tree/sub/leaf /file /vol/sub/leaf /again/link; stat -c '%u:%g %a' /new/sub/leaf /vol/link";
+        let text = "from the host\n".repeat(5);
+        crate::support::until("it runs", crate::support::SOON, || kelp.run(["exec", &id, "true"]).code == 0);
+        let out = kelp.run(["exec", &id, "sh", "-c", look]);
+        out.success();
+        assert!(out.text().ends_with("0:0 640\n0:0 777"), "{}", out.text());
+        // Started again, the container's own script writes /file anew.
+        if running {
+            assert!(out.text().starts_with(&text), "{}", out.text());
+        }
+        kelp.ok(["rm", "-f", "-t", "0", &id]);
+        kelp.ok(["volume", "rm", "vol"]);
+    }
+}
+
+#[test]
+fn archives_go_through_dash() {
+    let kelp = Kelp::busybox();
+    let id = container(&kelp, true);
+    let out = kelp.run(["cp", &format!("{id}:/dir"), "-"]);
+    out.success();
+    let mut names: Vec<String> = tar::Archive::new(&out.stdout[..])
+        .entries()
+        .unwrap()
+        .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+        .collect();
+    names.sort();
+    assert_eq!(names.iter().map(|name| name.trim_end_matches('/')).collect::<Vec<_>>(), ["dir", "dir/sub", "dir/sub/leaf"]);
+    kelp.cmd(["cp", "-", &format!("{id}:/there")]).stdin(&out.stdout).output().success();
+    kelp.run(["exec", &id, "cat", "/there/dir/sub/leaf"]).success().stdout("leaf");
+    kelp.cmd(["cp", "-", &format!("{id}:/missing")]).stdin(&out.stdout).output().failure();
+    kelp.run(["cp", "a", "b"]).failure().stderr_has("CONTAINER:PATH");
+}
+
+#[test]
+fn options_and_subpaths_of_volumes() {
+    let kelp = Kelp::busybox();
+    let dir = kelp.open_dir("outside");
+    fs::write(dir.join("canary"), "untouched\n").unwrap();
+    let device = format!("device={}", dir.display());
+    kelp.ok(["volume", "create", "-o", "type=none", "-o", "o=bind", "-o", &device, "bound"]);
+    kelp.sh(&["-v", "bound:/d"], "cat /d/canary; echo x > /d/new").success().stdout("untouched");
+    assert!(dir.join("new").exists());
+    kelp.ok(["volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m", "memory"]);
+    kelp.sh(&["-v", "memory:/d"], "grep ' /d ' /proc/mounts | cut -d' ' -f1; echo x > /d/f").success().stdout("tmpfs");
+    kelp.run(["volume", "create", "-o", "type=nfs", "-o", "device=:/x", "far"]).failure().stderr_has("root");
+    // A part of a volume, and a link in it that would lead to the host.
+    let script = format!("mkdir /d/part; echo inner > /d/part/f; ln -s {} /d/away; ln -s part /d/alias", dir.display());
+    kelp.sh(&["-v", "parts:/d"], &script).success();
+    let mount = |path: &str| format!("type=volume,source=parts,target=/d,volume-subpath={path}");
+    kelp.sh(&["--mount", &mount("part")], "ls /d; cat /d/f").success().stdout("f\ninner");
+    for path in ["away", "alias", "../_data", "part/../../.."] {
+        kelp.run(["run", "--rm", "--mount", &mount(path), "busybox", "cat", "/d/canary"]).code(125).stdout("");
+    }
+    kelp.ok(["volume", "rm", "bound", "memory", "parts"]);
+    assert_eq!(fs::read_to_string(dir.join("canary")).unwrap(), "untouched\n");
+}

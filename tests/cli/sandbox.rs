@@ -1,0 +1,207 @@
+//! What a container is kept from: capabilities, seccomp, masks, descriptors, and what `--privileged` gives back.
+
+use crate::support::{Kelp, Process};
+
+/// Docker's fourteen.
+const DEFAULT_CAPS: u64 = 0xa804_25fb;
+
+fn status(kelp: &Kelp, flags: &[&str], field: &str) -> String {
+    let script = format!("awk '$1==\"{field}:\"{{print $2}}' /proc/self/status");
+    kelp.sh(flags, &script).success().text()
+}
+
+fn mask(text: &str) -> u64 {
+    u64::from_str_radix(text, 16).unwrap()
+}
+
+#[test]
+fn capabilities() {
+    let kelp = Kelp::busybox();
+    let script = "awk '/^Cap/{print $2}' /proc/self/status";
+    let caps = |flags: &[&str]| kelp.sh(flags, script).success().lines().iter().map(|l| mask(l)).collect::<Vec<_>>();
+    // Inheritable, permitted, effective, bounding, ambient.
+    assert_eq!(caps(&[]), [0, DEFAULT_CAPS, DEFAULT_CAPS, DEFAULT_CAPS, 0]);
+    assert_eq!(caps(&["--cap-drop", "ALL"]), [0, 0, 0, 0, 0]);
+    assert_eq!(caps(&["--cap-drop", "all", "--cap-add", "NET_RAW"]), [0, 1 << 13, 1 << 13, 1 << 13, 0]);
+    assert_eq!(caps(&["--cap-add", "CAP_SYS_PTRACE", "--cap-drop", "chown"])[1], (DEFAULT_CAPS | 1 << 19) & !1);
+    assert_eq!(caps(&["-u", "1000"])[0..3], [0, 0, 0]);
+    assert_eq!(caps(&["-u", "1000"])[3], DEFAULT_CAPS);
+    kelp.run(["run", "--rm", "--cap-add", "bogus", "busybox", "true"]).code(125).stderr_has("bogus");
+}
+
+#[test]
+fn seccomp() {
+    let kelp = Kelp::busybox();
+    assert_eq!(status(&kelp, &[], "Seccomp"), "2");
+    assert_eq!(status(&kelp, &["--security-opt", "seccomp=unconfined"], "Seccomp"), "0");
+    kelp.sh(&[], "unshare -U true").failure();
+    kelp.sh(&[], "mount -t tmpfs none /tmp").failure();
+    let profile = kelp.file(
+        "deny.json",
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":38}]}"#,
+    );
+    let option = format!("seccomp={}", profile.display());
+    kelp.sh(&["--security-opt", &option], "mkdir /tmp/x 2>&1; echo still here").success().stdout_has("not implemented").stdout_has("still here");
+    kelp.run(["run", "--rm", "--security-opt", "seccomp=/no/such/file", "busybox", "true"]).code(125).stderr_has("/no/such/file");
+    kelp.run(["run", "--rm", "--security-opt", "bogus=1", "busybox", "true"]).code(125).stderr_has("bogus");
+}
+
+#[test]
+fn no_new_privileges() {
+    let kelp = Kelp::busybox();
+    assert_eq!(status(&kelp, &[], "NoNewPrivs"), "0");
+    assert_eq!(status(&kelp, &["--security-opt", "no-new-privileges"], "NoNewPrivs"), "1");
+    assert_eq!(status(&kelp, &["--security-opt", "no-new-privileges:true"], "NoNewPrivs"), "1");
+}
+
+#[test]
+fn exec_is_confined_like_run() {
+    let kelp = Kelp::busybox();
+    let script = "awk '/^(Cap|Seccomp:|NoNewPrivs)/{print $1 $2}' /proc/self/status";
+    kelp.detached(&["--name", "c", "--security-opt", "no-new-privileges", "--cap-drop", "chown", "busybox", "sleep", "300"]);
+    let out = kelp.run(["exec", "c", "sh", "-c", script]);
+    out.success().stdout_has("Seccomp:2").stdout_has("NoNewPrivs:1").stdout_has("CapInh:0000000000000000").stdout_has("CapAmb:0000000000000000");
+    out.stdout_has(&format!("CapBnd:{:016x}", DEFAULT_CAPS & !1));
+    out.stdout_has(&format!("CapEff:{:016x}", DEFAULT_CAPS & !1));
+    kelp.run(["exec", "-u", "1000", "c", "sh", "-c", script]).success().stdout_has("CapEff:0000000000000000").stdout_has("CapAmb:0000000000000000");
+}
+
+#[test]
+fn only_three_descriptors() {
+    let kelp = Kelp::busybox();
+    // `ls` itself has the directory open.
+    kelp.sh(&[], "ls /proc/self/fd").success().stdout("0\n1\n2\n3");
+    // The first process, seen before it could open anything.
+    kelp.run(["run", "--rm", "busybox", "ls", "-l", "/proc/self/fd"]).success();
+    kelp.detached(&["--name", "c", "busybox", "sleep", "300"]);
+    kelp.run(["exec", "c", "ls", "/proc/1/fd"]).success().stdout("0\n1\n2");
+    kelp.run(["exec", "c", "ls", "/proc/self/fd"]).success().stdout("0\n1\n2\n3");
+    // Descriptors of the caller do not get in.
+    let script = format!("exec 7</etc/passwd 9</; {} run --rm busybox ls /proc/self/fd", crate::support::program().display());
+    kelp.tool("/bin/sh", ["-c", &script]).output().success().stdout("0\n1\n2\n3");
+}
+
+#[test]
+fn masked_and_read_only_paths() {
+    let kelp = Kelp::busybox();
+    let script = "for p in /proc/kcore /proc/keys /proc/timer_list /proc/sysrq-trigger; do \
+          [ -e $p ] || continue; head -c 1 $p 2>/dev/null | wc -c | grep -qx 0 || echo readable $p; done; \
+        for p in /proc/acpi /proc/scsi /sys/firmware; do [ ! -d $p ] || [ -z \"$(ls $p)\" ] || echo visible $p; done; \
+        for p in /proc/sys/kernel/panic /proc/sysrq-trigger /proc/irq/default_smp_affinity /sys/kernel/uevent_seqnum; do \
+          if [ -e $p ] && { echo 1 > $p; } 2>/dev/null; then echo writable $p; fi; done; echo done";
+    kelp.sh(&[], script).success().stdout("done");
+    kelp.sh(&[], "awk '$2==\"/sys\"{print substr($4,1,2)}' /proc/mounts").success().stdout("ro");
+    kelp.sh(&["--security-opt", "mask=/etc/passwd:/home"], "cat /etc/passwd; ls -A /home").success().stdout("");
+    kelp.sh(&["--security-opt", "unmask=ALL"], "awk '$2==\"/proc/sys\" || $2==\"/proc/keys\"' /proc/mounts").success().stdout("");
+}
+
+#[test]
+fn privileged() {
+    let kelp = Kelp::busybox();
+    kelp.sh(&["--privileged"], "mount -t tmpfs none /mnt 2>/dev/null || { mkdir -p /m && mount -t tmpfs none /m; } && echo mounted")
+        .success()
+        .stdout("mounted");
+    assert_eq!(status(&kelp, &["--privileged"], "Seccomp"), "0");
+    assert!(mask(&status(&kelp, &["--privileged"], "CapEff")).count_ones() >= 36);
+    // Nodes in subdirectories too.
+    kelp.sh(&["--privileged"], "[ -c /dev/fuse ] && [ -c /dev/net/tun ] && echo there")
+        .success()
+        .stdout("there");
+}
+
+/// As in a CI job that runs in a container: ids are those the outer one has, the overlay is our own.
+#[test]
+fn a_privileged_container_can_run_kelp() {
+    let kelp = Kelp::busybox();
+    let binary = format!("{}:/kelp:ro", crate::support::program().display());
+    kelp.run(["run", "--rm", "--privileged", "-e", "HOME=/root", "-v", &binary, "busybox", "/kelp", "run", "--rm", "--network", "none", "hello"])
+        .success()
+        .stdout_has("kelp");
+    // Without, the filter refuses it, and the error says what it was.
+    kelp.run(["run", "--rm", "-e", "HOME=/root", "-v", &binary, "busybox", "/kelp", "run", "--rm", "--network", "none", "hello"])
+        .code(125)
+        .stderr_has("cannot create a user namespace");
+}
+
+#[test]
+fn namespaces_are_its_own() {
+    let kelp = Kelp::busybox();
+    let script = "for n in cgroup ipc mnt net pid user uts; do readlink /proc/self/ns/$n; done";
+    let inside = kelp.sh(&[], script).success().lines();
+    let outside = kelp.tool("/bin/sh", ["-c", script]).output().success().lines();
+    for (inside, outside) in inside.iter().zip(&outside) {
+        assert!(inside != outside || inside.starts_with("cgroup:"), "{inside} is the host's");
+    }
+    kelp.sh(&[], "echo /proc/[0-9]*").success().stdout("/proc/1");
+    let shared = kelp.sh(&["--pid", "host", "--ipc", "host", "--uts", "host", "--network", "host"], script).success().lines();
+    for n in [1, 3, 4, 6] {
+        assert_eq!(shared[n], outside[n]);
+    }
+    kelp.detached(&["--name", "c", "busybox", "sleep", "300"]);
+    let first = kelp.run(["exec", "c", "sh", "-c", script]).success().lines();
+    let flags = ["--pid", "container:c", "--ipc", "container:c", "--network", "container:c"];
+    let joined = kelp.sh(&flags, script).success().lines();
+    for n in [1, 3, 4] {
+        assert_eq!(joined[n], first[n]);
+    }
+}
+
+#[test]
+fn user_namespace_modes() {
+    let kelp = Kelp::busybox();
+    let uid = rustix::process::getuid().as_raw();
+    let dir = kelp.open_dir("mine");
+    let bind = format!("{}:/mnt", dir.display());
+    kelp.sh(&["--userns", "keep-id", "-v", &bind], "id -u; touch /mnt/f; stat -c %u /mnt/f").success().stdout(&format!("{uid}\n{uid}"));
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(dir.join("f")).unwrap()), uid);
+    kelp.sh(&["--userns", "keep-id:uid=1000,gid=1000"], "id -u").success().stdout("1000");
+    kelp.sh(&["--userns", "nomap"], "awk '{print $2}' /proc/self/uid_map | grep -c '^0$'").stdout_lacks("9");
+    kelp.sh(&["--userns", "host"], "id -u").success().stdout("0");
+    kelp.run(["run", "--rm", "--userns", "bogus", "busybox", "true"]).code(125).stderr_has("bogus");
+}
+
+#[test]
+fn the_programs_outside_cannot_be_written() {
+    let kelp = Kelp::busybox();
+    let before = std::fs::metadata(crate::support::program()).unwrap();
+    let script = "for i in $(seq 1 200); do for p in /proc/[0-9]*/exe; do [ $p = /proc/$$/exe ] && continue; \
+        { : >> $p; } 2>/dev/null && case $(readlink $p) in /bin/*) ;; *) echo wrote $p $(readlink $p);; esac; done; done; echo done";
+    kelp.detached(&["--name", "c", "busybox", "sh", "-c", &format!("sleep 0.3; {script}")]);
+    let runs: Vec<Process> = (0..10).map(|_| kelp.start(["exec", "c", "/proc/self/exe", "true"])).collect();
+    for run in runs {
+        run.wait();
+    }
+    kelp.run(["wait", "c"]).success();
+    kelp.run(["logs", "c"]).success().stdout("done");
+    // A program that is the first process's own image of itself: runc's old hole.
+    let out = kelp.run(["run", "--rm", "busybox", "/proc/self/exe", "sh", "-c", "echo fell in"]);
+    out.stdout_lacks("wrote");
+    let after = std::fs::metadata(crate::support::program()).unwrap();
+    assert_eq!((before.len(), before.modified().unwrap()), (after.len(), after.modified().unwrap()));
+    // Neither monitor nor command is visible at all.
+    kelp.detached(&["--name", "d", "busybox", "sleep", "300"]);
+    kelp.run(["exec", "d", "sh", "-c", "cat /proc/[0-9]*/comm | sort -u"]).success().stdout_lacks("kelp");
+}
+
+#[test]
+fn the_environment_of_the_host_is_nowhere() {
+    let kelp = Kelp::busybox();
+    let out = kelp
+        .cmd(["run", "--rm", "--init", "busybox", "sh", "-c", "cat /proc/*/environ | tr '\\0' '\\n'"])
+        .env("HOST_SECRET", "do-not-show")
+        .output();
+    out.success().stdout_lacks("do-not-show").stdout_lacks("XDG_RUNTIME_DIR");
+}
+
+#[test]
+fn the_store_is_closed_to_others() {
+    let kelp = Kelp::busybox();
+    kelp.detached(&["--name", "c", "-v", "vv:/data", "busybox", "sleep", "300"]);
+    use std::os::unix::fs::PermissionsExt;
+    for dir in [kelp.data(), kelp.runtime()] {
+        let mode = std::fs::metadata(&dir).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", dir.display());
+    }
+    kelp.ok(["rm", "-f", "-t", "0", "c"]);
+    kelp.ok(["volume", "rm", "vv"]);
+}

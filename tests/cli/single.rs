@@ -1,0 +1,213 @@
+//! Single-id mode: no subordinate ids. The configuration asks for it, which is what a host without them comes to.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use crate::needs;
+use crate::support::{Kelp, debian_tar, image};
+
+const MINUTES: Duration = Duration::from_secs(400);
+
+/// A user with one id.
+fn single() -> Kelp {
+    let kelp = Kelp::new();
+    std::fs::create_dir_all(kelp.config()).unwrap();
+    std::fs::write(kelp.config().join("config.toml"), "[containers]\nsubordinate-ids = false\n").unwrap();
+    kelp
+}
+
+fn single_busybox() -> Kelp {
+    let kelp = single();
+    kelp.load(&image::busybox_archive());
+    kelp
+}
+
+fn single_debian() -> Kelp {
+    let kelp = single();
+    let tar = debian_tar().unwrap();
+    kelp.run([OsStr::new("import"), OsStr::new("-c"), OsStr::new("CMD [\"bash\"]"), tar.as_os_str(), OsStr::new("debian")]).success();
+    kelp
+}
+
+/// Owner, mode and kind of each path in a container's export, as `tar tv` shows them.
+fn exported(kelp: &Kelp, container: &str, paths: &[&str]) -> String {
+    let tar = kelp.work().join("exported.tar");
+    kelp.run([OsStr::new("export"), OsStr::new("-o"), tar.as_os_str(), OsStr::new(container)]).success();
+    let args = ["tar", "tvf"].map(str::to_owned).into_iter().chain([tar.display().to_string()]).chain(paths.iter().map(|&path| path.to_owned()));
+    let shown = kelp.tool("/bin/busybox", args).output().success().text();
+    let lines = shown.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn one_id_is_mapped_and_everything_goes_on() {
+    let kelp = single_busybox();
+    kelp.sh(&["--network", "none"], "id -u; awk '{print $1, $3}' /proc/self/uid_map; awk '/^Seccomp:/ {print $2}' /proc/self/status")
+        .success()
+        .stdout("0\n0 1\n2");
+    kelp.sh(&["--network", "none", "--fake-ids", "none"], "touch /x; chown 5 /x").failure().stderr_has("invalid argument");
+    kelp.sh(&["--network", "none", "--fake-ids", "some"], "true").code(125).stderr_has("use").stderr_has("full");
+}
+
+#[test]
+fn owners_and_devices_are_recorded() {
+    let kelp = single_busybox();
+    let script = "cd /; touch f l2; chown 5:6 f; mkdir -p d/e; chown 7:8 d; chmod 2775 d; ln -s f l; chown -h 9:10 l; \
+        mknod n c 1 3; mknod b b 7 0; mkfifo p; chown 11 p; ln f h; chmod 4711 f; chown :12 d/e; cd d/e; touch up; chown 13 ../e/up; \
+        chown 1 /nonexistent || echo missing; chown 3 /proc/self/fd/1 && echo faked; stat -c %u:%g /f";
+    kelp.run(["run", "--name", "c", "--network", "none", "busybox", "sh", "-c", script])
+        .success()
+        .stdout("missing\nfaked\n0:0");
+    let paths = ["f", "d/", "l", "n", "b", "p", "d/e/", "d/e/up", "bin/busybox"];
+    let expected = "-rwxr-xr-x 0/0\nbrw-r--r-- 0/0\ndrwxrwsr-x 7/8\ndrwxr-xr-x 0/12\n-rw-r--r-- 13/0\n-rws--x--x 5/6\nlrwxrwxrwx 9/10\ncrw-r--r-- 0/0\nprw-r--r-- 11/0";
+    let mut lines: Vec<String> = exported(&kelp, "c", &paths).lines().map(str::to_owned).collect();
+    let mut wanted: Vec<&str> = expected.lines().collect();
+    lines.sort();
+    lines.dedup();
+    wanted.sort_unstable();
+    assert_eq!(lines, wanted);
+    // A directory whose owner alone changed is a change.
+    kelp.run(["run", "--name", "d", "--network", "none", "busybox", "chown", "33", "/root"]).success();
+    kelp.run(["diff", "d"]).success().stdout("C /root");
+    // And they stay with the image.
+    kelp.ok(["commit", "c", "made"]);
+    kelp.run(["run", "--rm", "--network", "none", "--fake-ids", "full", "made", "stat", "-c", "%u:%g %a", "/f", "/d"])
+        .success()
+        .stdout("5:6 4711\n7:8 2775");
+}
+
+#[test]
+fn fully_faked_ids_are_believed() {
+    let kelp = single_busybox();
+    let full = ["--network", "none", "--fake-ids", "full"];
+    let script = "echo ann:x:1234:1234::/tmp:/bin/sh >> /etc/passwd; touch /tmp/r; chown ann /tmp/r; stat -c %U /tmp/r; \
+        su ann -c 'id -u; touch /tmp/mine; mkdir /tmp/dir; stat -c %U /tmp/mine /tmp/dir; (sleep 0; exec sh -c \"id -un\") & wait'; \
+        su ann -c 'su -c id' </dev/null 2>&1 | head -n 1; id -u; mknod /n c 1 3; stat -c '%F %t:%T' /n; \
+        su ann -c 'chown root /tmp/mine 2>/dev/null || stat -c %U /tmp/mine'";
+    kelp.sh(&full, script).success().stdout_has("ann\n1234\nann\nann\nann\n").stdout_has("0\ncharacter special file 1:3\nann");
+    // Someone else from the start, and with exec.
+    kelp.run(["run", "-d", "--name", "c", "--network", "none", "--fake-ids", "full", "busybox", "sleep", "100"]).success();
+    kelp.run(["exec", "-u", "12:34", "c", "sh", "-c", "id -u; id -g; touch /tmp/x; stat -c %u:%g /tmp/x"]).success().stdout("12\n34\n12:34");
+    kelp.run(["exec", "c", "stat", "-c", "%u:%g", "/tmp/x"]).success().stdout("12:34");
+    kelp.run(["exec", "c", "nosuchprogram"]).code(127);
+}
+
+#[test]
+fn the_fuse_driver_knows_one_id_too() {
+    needs!("fuse");
+    let kelp = single_busybox();
+    let run = ["--storage-driver", "fuse", "run", "--network", "none"];
+    let all = |more: &[&'static str]| run.iter().chain(more).copied().collect::<Vec<_>>();
+    let script = "cd /; id -u; touch f; chown 5:6 f; mkdir d; chown 7 d; chmod 2775 d; stat -c %u:%g /f /bin/busybox; mv f g; rm -r d";
+    kelp.run(all(&["--name", "c", "busybox", "sh", "-c", script])).success().stdout("0\n0:0\n0:0");
+    assert_eq!(exported(&kelp, "c", &["g"]), "-rw-r--r-- 5/6");
+    kelp.run(all(&["--rm", "--fake-ids", "full", "busybox", "sh", "-c", "touch /f; chown 5:6 /f; stat -c %u:%g /f"])).success().stdout("5:6");
+    kelp.run(all(&["--rm", "--user", "70:71", "busybox", "sh", "-c", "id -u; touch /tmp/f; stat -c %u:%g /tmp/f"])).success().stdout("70\n70:71");
+}
+
+#[test]
+fn the_user_asked_for_is_the_caller() {
+    let kelp = single_busybox();
+    let script = "id -u; id -g; stat -c %u /; touch /tmp/x && stat -c %u:%g /tmp/x; cat /proc/self/uid_map | awk '{print $1, $3}'";
+    kelp.sh(&["--network", "none", "--user", "70:71"], script).success().stdout("70\n71\n70\n70:71\n70 1");
+    // By name, as the image has it; what it makes is its own in the image too.
+    kelp.run(["run", "--name", "base", "--network", "none", "busybox", "sh", "-c", "mkdir -p /home/ann; echo ann:x:1234:1234::/home/ann:/bin/sh >> /etc/passwd"]).success();
+    kelp.ok(["commit", "base", "withann"]);
+    kelp.run(["run", "--name", "c", "--network", "none", "--user", "ann", "withann", "sh", "-c", "whoami; touch ~/file"]).success().stdout("ann");
+    assert_eq!(exported(&kelp, "c", &["home/ann/file"]), "-rw-r--r-- 1234/1234");
+    kelp.run(["start", "-a", "c"]).success().stdout("ann");
+    kelp.run(["run", "--rm", "--network", "none", "--user", "nobodyknows", "busybox", "true"]).code(125).stderr_has("unable to find user nobodyknows");
+    kelp.detached(&["--name", "d", "--network", "none", "--user", "70", "busybox", "sleep", "100"]);
+    kelp.run(["exec", "d", "id", "-u"]).success().stdout("70");
+    kelp.run(["exec", "-it", "d", "id", "-u"]).failure();
+    kelp.run(["exec", "-u", "0", "d", "id", "-u"]).failure().stderr_has("0:0");
+    kelp.sh(&["--network", "none", "--userns", "keep-id"], "id -u").success().stdout(&rustix::process::getuid().as_raw().to_string());
+}
+
+#[test]
+fn volumes_and_copies_keep_owners() {
+    let kelp = single_busybox();
+    kelp.sh(&["--network", "none", "-v", "data:/data"], "touch /data/f; chown 5:6 /data/f; mkdir /data/d; chown 7 /data/d").success();
+    let tar = kelp.work().join("volume.tar");
+    kelp.run([OsStr::new("volume"), OsStr::new("export"), OsStr::new("-o"), tar.as_os_str(), OsStr::new("data")]).success();
+    kelp.tool("/bin/busybox", [OsStr::new("tar"), OsStr::new("tvf"), tar.as_os_str()]).output().success().stdout_has(" 5/6 ").stdout_has(" 7/0 ");
+    kelp.ok(["volume", "create", "other"]);
+    kelp.run([OsStr::new("volume"), OsStr::new("import"), OsStr::new("other"), tar.as_os_str()]).success();
+    kelp.sh(&["--network", "none", "--fake-ids", "full", "-v", "other:/data"], "stat -c %u:%g /data/f").success().stdout("5:6");
+    kelp.run(["create", "--name", "c", "--network", "none", "--fake-ids", "full", "busybox", "stat", "-c", "%u:%g", "/f", "/d"]).success();
+    let copy = std::fs::File::open(&tar).unwrap();
+    kelp.cmd(["cp", "-", "c:/"]).stdin_file(copy).output().success();
+    kelp.run(["start", "-a", "c"]).success().stdout("5:6\n7:0");
+    kelp.run(["cp", "c:/f", "-"]).success().stdout_has("0000005\u{0}0000006");
+}
+
+#[test]
+fn a_file_of_the_host_is_left_alone() {
+    let kelp = single_busybox();
+    let file = kelp.file("mine", "");
+    let out = std::fs::OpenOptions::new().read(true).open(&file).unwrap();
+    // Its standard input is a file outside: fchown(2) of that must not mark it.
+    kelp.cmd(["run", "--rm", "-i", "--network", "none", "--log-driver", "passthrough", "--fake-ids", "full", "busybox", "chown", "5", "/proc/self/fd/0"])
+        .stdin_file(out)
+        .output()
+        .success();
+    let mut value = [0; 64];
+    assert!(rustix::fs::getxattr(&file, "user.containers.override_stat", &mut value[..]).is_err());
+    // Nor do links lead out.
+    let script = "ln -s /../../../../../../etc/hostname /l; ln -s ../../../../../../proc/1/root/etc /m; chown 5 /l; chown 5 /m/hostname; true";
+    kelp.sh(&["--network", "none"], script).success();
+}
+
+#[test]
+#[ignore = "needs a tree of Debian"]
+fn debian_tools_with_owners() {
+    needs!("debian");
+    let kelp = single_debian();
+    let script = "set -e; useradd -m bob; su bob -c 'id -u' </dev/null; mkdir /t; cd /t; touch a b; chown bob:mail a; chown 40000:50000 b; \
+        install -d -o www-data -g www-data -m 2775 shared; tar cf /one.tar --owner=77 --group=88 a; mkdir x; tar xf /one.tar -C x; \
+        stat -c '%a' shared; dpkg --audit; cp -a shared shared2; find / -xdev -nouser | wc -l";
+    kelp.cmd(["run", "--name", "c", "--network", "none", "debian", "bash", "-c", script]).limit(MINUTES).output().success().stdout("0\n2775\n0");
+    let lines = exported(&kelp, "c", &["t", "home/bob", "etc/shadow", "usr/bin/chage", "var/mail"]);
+    for wanted in ["-rw-r--r-- 1000/8", "-rw-r--r-- 40000/50000", "drwxrwsr-x 33/33", "-rw-r--r-- 77/88", "drwxr-xr-x 1000/1000", "-rwxr-sr-x 0/42", "drwxrwsr-x 0/8"] {
+        assert!(lines.contains(wanted), "{wanted} in\n{lines}");
+    }
+}
+
+/// Installs packages the way a Dockerfile would.
+fn install(packages: &str) -> String {
+    format!(
+        "set -e; export DEBIAN_FRONTEND=noninteractive; printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d; \
+         chmod 755 /usr/sbin/policy-rc.d; apt-get update -qq; apt-get install -y -qq --no-install-recommends {packages} >/dev/null; dpkg --audit; "
+    )
+}
+
+#[test]
+#[ignore = "needs a Debian mirror"]
+fn packages_are_installed_with_one_id() {
+    needs!("debian", "slirp");
+    let kelp = single_debian();
+    let script = install("nginx-light postgresql-client openssh-client") + "nginx -t; getent group _ssh | cut -d: -f3";
+    let ran = kelp.cmd(["run", "--name", "c", "debian", "bash", "-c", &script]).limit(MINUTES).output();
+    let group = ran.success().text();
+    assert_eq!(exported(&kelp, "c", &["usr/bin/ssh-agent"]), format!("-rwxr-sr-x 0/{group}"));
+}
+
+#[test]
+#[ignore = "needs a Debian mirror"]
+fn a_database_serves_with_one_id() {
+    needs!("debian", "slirp");
+    let kelp = single_debian();
+    // Installing makes the cluster: initdb refuses root, and the server wants to own its directory. Peer authentication
+    // is the default.
+    let script = install("postgresql sudo")
+        + "cd /; pg_ctlcluster 15 main start; su postgres -c \"psql -Atc 'create table t as select generate_series(1,1000) n'\"; \
+           sudo -u postgres psql -Atc 'select sum(n) from t'; pg_ctlcluster 15 main stop -m fast";
+    let ran = kelp.cmd(["run", "--name", "c", "--fake-ids", "full", "debian", "bash", "-c", &script]).limit(MINUTES).output();
+    ran.success().stdout_has("500500");
+    // The other way: the database's user is the caller.
+    kelp.cmd(["commit", "c", "pg"]).limit(MINUTES).output().success();
+    let serve = "set -e; export PATH=$PATH:/usr/lib/postgresql/15/bin; initdb -D /tmp/db -A trust >/dev/null; \
+        pg_ctl -D /tmp/db -o '-c unix_socket_directories=/tmp -c listen_addresses=' -l /tmp/log -w start >/dev/null; \
+        psql -h /tmp -AtX postgres -c 'select 6*7'; pg_ctl -D /tmp/db stop >/dev/null";
+    kelp.cmd(["run", "--rm", "--network", "none", "--user", "postgres", "pg", "bash", "-c", serve]).limit(MINUTES).output().success().stdout("42");
+}

@@ -1,0 +1,43 @@
+//! End to end: the real binary against the real kernel, as an ordinary user, each test in a home of its own.
+//!
+//! One file per noun or group of verbs under `tests/cli/`; what they share is in `tests/support/`. `contrib/test` runs
+//! them all; see there for the user, packages and images they need.
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, let_underscore_drop)]
+
+mod support;
+
+mod cli {
+    mod check;
+    mod build_files;
+    mod commit;
+    mod crash;
+    mod drivers;
+    mod applications;
+    mod copy;
+    mod health;
+    mod exchange;
+    mod host_access;
+    mod hostile;
+    mod hosts;
+    mod images;
+    mod lifecycle;
+    mod lists;
+    mod network;
+    mod networks;
+    mod registry;
+    mod prune;
+    mod run;
+    mod sandbox;
+    mod scenario;
+    mod single;
+    mod streams;
+    mod volumes;
+}
+
+mod build {
+    mod safety;
+    mod steps;
+}
+
+#[path = "vm/guests.rs"]
+mod vm;
