@@ -353,7 +353,7 @@ fn printing_and_leaving_live_in_cli() {
 }
 
 #[test]
-fn names_say_what_is_inside() {
+fn names_say_something() {
     let mut findings = Vec::new();
     for source in sources("src").into_iter().chain(sources("tests")) {
         let parts = source.path.trim_end_matches(".rs").split('/');

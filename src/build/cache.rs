@@ -68,9 +68,6 @@ pub struct Entry {
     pub size: u64,
     /// What came of it.
     pub outcome: Outcome,
-    /// What else the step found out (a download's digest), for later steps.
-    #[serde(default)]
-    pub facts: BTreeMap<String, String>,
 }
 
 /// The cache of one data directory.
@@ -434,7 +431,6 @@ impl Entry {
             what: what.to_owned(),
             size,
             outcome,
-            facts: BTreeMap::new(),
         }
     }
 }

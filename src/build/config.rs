@@ -1,6 +1,5 @@
 //! What instructions without files do to the configuration of the image being built. Pure.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::dockerfile::{CommandLine, HealthCheck, HealthTest, Kind};
@@ -8,13 +7,13 @@ use crate::image::ImageConfig;
 use crate::image::config::{Healthcheck, Unit};
 
 /// PATH of images that set none.
-pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What to run a line of text with when the image does not say.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
 /// The configuration `FROM scratch` begins with.
-pub fn scratch(platform: &crate::spec::Platform) -> ImageConfig {
+pub(super) fn scratch(platform: &crate::spec::Platform) -> ImageConfig {
     let mut config = ImageConfig {
         architecture: platform.architecture.clone(),
         os: platform.os.clone(),
@@ -27,7 +26,7 @@ pub fn scratch(platform: &crate::spec::Platform) -> ImageConfig {
 }
 
 /// The shell for lines of text.
-pub fn shell(config: &ImageConfig) -> Vec<String> {
+pub(super) fn shell(config: &ImageConfig) -> Vec<String> {
     if config.config.shell.is_empty() {
         SHELL.iter().map(|&word| word.to_owned()).collect()
     } else {
@@ -47,7 +46,7 @@ fn argv(command: &CommandLine, config: &ImageConfig) -> Vec<String> {
 }
 
 /// Sets a variable, in its old place if it was set.
-pub fn set_env(env: &mut Vec<String>, key: &str, value: &str) {
+pub(super) fn set_env(env: &mut Vec<String>, key: &str, value: &str) {
     let entry = format!("{key}={value}");
     match env.iter_mut().find(|old| old.split('=').next() == Some(key)) {
         Some(old) => *old = entry,
@@ -57,7 +56,7 @@ pub fn set_env(env: &mut Vec<String>, key: &str, value: &str) {
 
 /// What one stage said before, as far as later instructions depend on it.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Said {
+pub(super) struct Said {
     /// `CMD`: an `ENTRYPOINT` after it leaves it alone, but drops the base's.
     pub cmd: bool,
 }
@@ -66,7 +65,7 @@ pub struct Said {
 ///
 /// # Errors
 /// Values that make no sense.
-pub fn apply(kind: &Kind<String>, config: &mut ImageConfig, said: &mut Said) -> Option<Result<(), String>> {
+pub(super) fn apply(kind: &Kind<String>, config: &mut ImageConfig, said: &mut Said) -> Option<Result<(), String>> {
     match kind {
         Kind::Env(pairs) => {
             for pair in pairs {
@@ -155,13 +154,13 @@ fn health(check: &HealthCheck, config: &ImageConfig) -> Healthcheck {
 }
 
 /// `WORKDIR` on top of the one before, clean.
-pub fn workdir(before: &str, path: &str) -> String {
+pub(super) fn workdir(before: &str, path: &str) -> String {
     let joined = if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", if before.is_empty() { "/" } else { before }) };
     clean(&joined)
 }
 
 /// An absolute path without `.`, `..` and double slashes.
-pub fn clean(path: &str) -> String {
+pub(super) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -171,11 +170,6 @@ pub fn clean(path: &str) -> String {
         }
     }
     format!("/{}", parts.join("/"))
-}
-
-/// Environment as a map, the last of a name.
-pub fn env_map(env: &[String]) -> BTreeMap<String, String> {
-    env.iter().filter_map(|entry| entry.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 #[cfg(test)]

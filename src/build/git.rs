@@ -8,7 +8,7 @@ use crate::image::registry::download::redacted;
 
 /// A repository, a version of it and a directory in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Repository {
+pub(super) struct Repository {
     /// What `git` is told.
     url: String,
     /// Branch, tag or commit; the server's default without.
@@ -19,7 +19,7 @@ pub struct Repository {
 
 impl Repository {
     /// Reads `URL[#REF[:DIR]]`; `None` when it is no repository's address.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (url, fragment) = text.split_once('#').map_or((text, ""), |(url, fragment)| (url, fragment));
         let remote = url.starts_with("git://")
             || url.starts_with("ssh://")
@@ -39,7 +39,7 @@ impl Repository {
     }
 
     /// For messages: no user, no password.
-    pub fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         let url = redacted(&self.url);
         match &self.reference {
             Some(reference) => format!("{url}#{reference}"),
@@ -78,7 +78,7 @@ impl Repository {
     ///
     /// # Errors
     /// When the server does not tell.
-    pub fn commit(&self, dir: &Path) -> Result<String, Error> {
+    pub(super) fn commit(&self, dir: &Path) -> Result<String, Error> {
         let reference = self.reference.as_deref().unwrap_or("HEAD");
         if reference.len() == 40 && reference.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(reference.to_owned());
@@ -93,7 +93,7 @@ impl Repository {
     ///
     /// # Errors
     /// What git says.
-    pub fn fetch(&self, dir: &Path, keep: bool) -> Result<String, Error> {
+    pub(super) fn fetch(&self, dir: &Path, keep: bool) -> Result<String, Error> {
         let reference = self.reference.as_deref().unwrap_or("HEAD");
         if reference.starts_with('-') || self.url.starts_with('-') {
             return Err(Error::Usage(format!("\"{reference}\" is no branch, tag or commit")));
@@ -123,7 +123,7 @@ impl Repository {
     ///
     /// # Errors
     /// When it is not there, or there is a link on the way.
-    pub fn directory(&self, dir: &Path) -> Result<PathBuf, Error> {
+    pub(super) fn directory(&self, dir: &Path) -> Result<PathBuf, Error> {
         use std::os::fd::AsFd as _;
         if self.subdir.is_empty() {
             return Ok(dir.to_owned());

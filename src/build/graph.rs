@@ -8,7 +8,7 @@ use crate::spec::Platform;
 
 /// A Dockerfile with its arguments, and what its stages start from.
 #[derive(Debug)]
-pub struct Graph {
+pub(super) struct Graph {
     /// As read.
     pub file: Dockerfile,
     /// The arguments before the first stage.
@@ -21,7 +21,7 @@ pub struct Graph {
 
 /// A stage.
 #[derive(Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// What it starts from.
     pub from: From,
     /// What it is built for, when it says so.
@@ -35,7 +35,7 @@ impl Graph {
     ///
     /// # Errors
     /// The first mistake.
-    pub fn new(options: &BuildOptions) -> Result<Self, ParseError> {
+    pub(super) fn new(options: &BuildOptions) -> Result<Self, ParseError> {
         let file = Dockerfile::parse(&options.dockerfile_name, options.dockerfile.as_bytes())?;
         let target_platform = options.platform.clone().unwrap_or_else(Platform::host);
         let globals = Globals::new(&file, &Inputs {
@@ -80,7 +80,7 @@ impl Graph {
     }
 
     /// The target and all it needs, in the order of the file.
-    pub fn needed(&self) -> Vec<usize> {
+    pub(super) fn needed(&self) -> Vec<usize> {
         let mut needed = BTreeSet::new();
         let mut todo = vec![self.target];
         while let Some(index) = todo.pop() {
@@ -92,7 +92,7 @@ impl Graph {
     }
 
     /// The stage a `--from` in stage `index` means: an earlier one.
-    pub fn earlier(&self, name: &str, index: usize) -> Option<usize> {
+    pub(super) fn earlier(&self, name: &str, index: usize) -> Option<usize> {
         let wanted = name.to_lowercase();
         let before = &self.file.stages[..index];
         let named = before.iter().rposition(|stage| stage.name.as_deref() == Some(&*wanted));
@@ -100,7 +100,7 @@ impl Graph {
     }
 
     /// The stage as progress calls it; nothing when there is but one without a name.
-    pub fn label(&self, index: usize) -> Option<String> {
+    pub(super) fn label(&self, index: usize) -> Option<String> {
         let stage = &self.file.stages[index];
         match &stage.name_typed {
             Some(name) => Some(name.clone()),

@@ -2,23 +2,23 @@
 //! different lists of parts read the same.
 
 use crate::spec::digest::Algorithm;
-use crate::spec::{Digest, Digester};
+use crate::spec::Digester;
 
 /// Changes whenever steps with the same parts may come out differently than before.
 const FORM: &str = "kelp build 1";
 
 /// A key in the making.
-pub struct Key(Digester);
+pub(super) struct Key(Digester);
 
 impl Key {
     /// The key of a step of this kind.
-    pub fn new(kind: &str) -> Self {
+    pub(super) fn new(kind: &str) -> Self {
         Self(Digester::new(Algorithm::Sha256)).text(FORM).text(kind)
     }
 
     /// Adds bytes.
     #[must_use]
-    pub fn bytes(mut self, bytes: &[u8]) -> Self {
+    pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
         self.0.update(&(bytes.len() as u64).to_le_bytes());
         self.0.update(bytes);
         self
@@ -26,13 +26,13 @@ impl Key {
 
     /// Adds a text.
     #[must_use]
-    pub fn text(self, text: &str) -> Self {
+    pub(super) fn text(self, text: &str) -> Self {
         self.bytes(text.as_bytes())
     }
 
     /// Adds a text that may be absent, which is not the same as empty.
     #[must_use]
-    pub fn option(self, text: Option<&str>) -> Self {
+    pub(super) fn option(self, text: Option<&str>) -> Self {
         match text {
             Some(text) => self.bytes(b"1").text(text),
             None => self.bytes(b"0"),
@@ -41,21 +41,16 @@ impl Key {
 
     /// Adds a list.
     #[must_use]
-    pub fn list<T: AsRef<str>>(self, texts: impl IntoIterator<Item = T>) -> Self {
+    pub(super) fn list<T: AsRef<str>>(self, texts: impl IntoIterator<Item = T>) -> Self {
         let texts: Vec<T> = texts.into_iter().collect();
         let key = self.bytes(&(texts.len() as u64).to_le_bytes());
         texts.iter().fold(key, |key, text| key.text(text.as_ref()))
     }
 
     /// The key, in hexadecimal digits.
-    pub fn finish(self) -> String {
+    pub(super) fn finish(self) -> String {
         self.0.finish().hex().to_owned()
     }
-}
-
-/// The key of a text.
-pub fn digest(text: &str) -> String {
-    Digest::of(text.as_bytes()).hex().to_owned()
 }
 
 #[cfg(test)]

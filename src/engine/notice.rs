@@ -34,7 +34,7 @@ impl Engine {
             ));
         }
         // Where that cannot be kept it is said again.
-        let _ = files::write(&path, moved.as_bytes());
+        drop(files::write(&path, moved.as_bytes()));
         notices
     }
 }

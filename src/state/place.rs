@@ -56,7 +56,7 @@ impl Paths {
         if let Some(text) = home.to_str() {
             let verdict = format!("{text}\n{why}\n{}\n", place.display());
             // Only a saving of time.
-            let _ = super::files::write(&self.run.join(VERDICT), verdict.as_bytes());
+            drop(super::files::write(&self.run.join(VERDICT), verdict.as_bytes()));
         }
         (why.to_owned(), place)
     }
@@ -74,7 +74,7 @@ pub fn unsuitable(dir: &Path) -> Option<&'static str> {
     let Ok(file) = File::options().create_new(true).write(true).open(&probe) else { return Some(READ_ONLY) };
     let attributes = rustix::fs::fsetxattr(&file, "user.kelp.probe", b"1", XattrFlags::empty()).is_ok();
     let locks = rustix::fs::flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive).is_ok();
-    let _ = fs::remove_file(&probe);
+    drop(fs::remove_file(&probe));
     match (attributes, locks) {
         (true, true) => None,
         (false, _) => Some("its file system has no user attributes"),

@@ -6,7 +6,7 @@ use crate::engine::Error;
 
 /// A failure inside the worker.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// A command ended with another code than 0.
     Command {
         /// Its code.
@@ -87,7 +87,7 @@ impl Failure {
     }
 
     /// In words, one line.
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match self {
             Self::Command { code, oom, argv, .. } => {
                 let why = if *oom { " (out of memory)" } else { "" };
@@ -112,7 +112,7 @@ impl Failure {
     }
 
     /// The code of a command.
-    pub fn code(&self) -> Option<i32> {
+    pub(crate) fn code(&self) -> Option<i32> {
         match self {
             Self::Command { code, .. } => Some(*code),
             Self::At { failure, .. } => failure.code(),

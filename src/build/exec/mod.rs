@@ -20,9 +20,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-pub use failure::{Failed, Failure};
-pub use run::check_network;
-pub use stage::StageResult;
+pub use failure::Failed;
+pub(super) use failure::Failure;
+pub(super) use run::check_network;
+pub(super) use stage::StageResult;
 
 use super::cache::Cache;
 use super::context::Hashes;
@@ -36,7 +37,7 @@ use jobs::Jobs;
 
 /// Files of a step or an image, below others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LayerRef {
+pub(super) enum LayerRef {
     /// A layer of the store.
     Layer(crate::spec::Digest),
     /// A step of the cache, by its key.

@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 
@@ -240,9 +239,3 @@ fn fill(stage: &Stage<'_>, origin: &Origin, source: &str, scratch: &Scratch, to:
         .map_err(|error| Error::io("copy", error.path)(error.source))?;
     Ok(())
 }
-
-/// Directories put together, and the path in them.
-pub(super) type Shown = (Vec<PathBuf>, String);
-
-/// Files that come from a stage or an image.
-pub(super) type Files = Arc<super::stage::StageResult>;

@@ -183,7 +183,7 @@ impl Tail {
 ///
 /// # Errors
 /// The others.
-pub fn check_network(mode: &NetworkMode) -> Result<(), Error> {
+pub(crate) fn check_network(mode: &NetworkMode) -> Result<(), Error> {
     match mode {
         NetworkMode::None | NetworkMode::Host | NetworkMode::Default(_) => Ok(()),
         other => Err(Error::Usage(format!("the network mode \"{other}\" is not supported in builds: use default, none or host"))),

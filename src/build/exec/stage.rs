@@ -20,7 +20,7 @@ use super::{Build, Failure, LayerRef};
 
 /// What a stage or an image came to.
 #[derive(Debug, Clone, Default)]
-pub struct StageResult {
+pub(crate) struct StageResult {
     /// Its configuration, with the layers and history of the base image alone.
     pub config: ImageConfig,
     /// All files, lowest first.
@@ -35,8 +35,6 @@ pub struct StageResult {
     pub created: i64,
     /// The variables at its end.
     pub scope: Option<Scope>,
-    /// What it said.
-    pub said: Said,
 }
 
 /// Where files come from.
@@ -163,7 +161,6 @@ impl<'b> Stage<'b> {
             steps: self.steps.clone(),
             created: self.created,
             scope: Some(self.scope.clone()),
-            said: self.said,
         }
     }
 

@@ -20,8 +20,6 @@ pub(super) struct Made {
     pub(super) files: bool,
     /// Bytes of them.
     pub(super) size: u64,
-    /// Found out on the way.
-    pub(super) facts: std::collections::BTreeMap<String, String>,
 }
 
 /// A step as it is asked for.
@@ -46,8 +44,6 @@ pub(super) struct Done {
     pub(super) files: bool,
     /// When it was made, nanoseconds since 1970.
     pub(super) created: i64,
-    /// Found out on the way.
-    pub(super) facts: std::collections::BTreeMap<String, String>,
     /// It does not depend on what is below.
     pub(super) independent: bool,
 }
@@ -58,7 +54,6 @@ impl Done {
             key: entry.key.clone(),
             files: entry.outcome != Outcome::Nothing,
             created: entry.created,
-            facts: entry.facts.clone(),
             independent: false,
         }
     }
@@ -141,7 +136,7 @@ impl Build<'_> {
             return Err(Failure::canceled());
         }
         let outcome = if made.files { Outcome::Own } else { Outcome::Nothing };
-        let entry = Entry { facts: made.facts, ..Entry::new(key, step.what, made.size, outcome) };
+        let entry = Entry::new(key, step.what, made.size, outcome);
         self.cache.publish(&scratch, &entry)?;
         if key != step.key {
             if step.anew {
@@ -196,5 +191,5 @@ pub(super) fn measure(upper: &Path) -> Made {
             }
         }
     }
-    Made { files: any, size, ..Made::default() }
+    Made { files: any, size }
 }

@@ -373,11 +373,11 @@ fn forward(path: &Path, place: &Path) -> Result<(), Errno> {
         std::thread::spawn(move || {
             let (Ok(mut from), Ok(mut to)) = (client.try_clone(), agent.try_clone()) else { return };
             std::thread::spawn(move || {
-                let _ = std::io::copy(&mut from, &mut to);
-                let _ = to.shutdown(std::net::Shutdown::Write);
+                drop(std::io::copy(&mut from, &mut to));
+                drop(to.shutdown(std::net::Shutdown::Write));
             });
-            let _ = std::io::copy(&mut agent, &mut client);
-            let _ = client.shutdown(std::net::Shutdown::Both);
+            drop(std::io::copy(&mut agent, &mut client));
+            drop(client.shutdown(std::net::Shutdown::Both));
         });
     }
     process::exit_now(0)

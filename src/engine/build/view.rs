@@ -137,7 +137,7 @@ impl Drop for View {
             if let Ok(null) = rustix::fs::open(c"/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
                 drop(std::mem::replace(&mut self.root, null));
             }
-            let _ = server.wait();
+            drop(server.wait());
         }
     }
 }
