@@ -40,6 +40,7 @@ const CONTAINER: &[Leaf] = &[
     Leaf::of::<container::kill::KillArgs>("kill", &[]),
     Leaf::of::<container::logs::LogsArgs>("logs", &[]),
     Leaf::of::<container::ls::LsArgs>("ls", &["list", "ps"]),
+    Leaf::of::<container::mount::MountArgs>("mount", &[]),
     Leaf::of::<container::pause::PauseArgs>("pause", &[]),
     Leaf::of::<container::port::PortArgs>("port", &[]),
     Leaf::of::<container::prune::PruneArgs>("prune", &[]),
@@ -50,18 +51,21 @@ const CONTAINER: &[Leaf] = &[
     Leaf::of::<container::start::StartArgs>("start", &[]),
     Leaf::of::<container::stop::StopArgs>("stop", &[]),
     Leaf::of::<container::top::TopArgs>("top", &[]),
+    Leaf::of::<container::mount::UnmountArgs>("unmount", &["umount"]),
     Leaf::of::<container::unpause::UnpauseArgs>("unpause", &[]),
     Leaf::of::<container::wait::WaitArgs>("wait", &[]),
 ];
 
 const IMAGE: &[Leaf] = &[
     Leaf::of::<image::build::BuildArgs>("build", &[]),
+    Leaf::of::<image::diff::DiffArgs>("diff", &[]),
     Leaf::of::<image::exists::ExistsArgs>("exists", &[]),
     Leaf::of::<image::history::HistoryArgs>("history", &[]),
     Leaf::of::<image::import::ImportArgs>("import", &[]),
     Leaf::of::<image::inspect::InspectArgs>("inspect", &[]),
     Leaf::of::<image::load::LoadArgs>("load", &[]),
     Leaf::of::<image::ls::LsArgs>("ls", &["list"]),
+    Leaf::of::<image::mount::MountArgs>("mount", &[]),
     Leaf::of::<image::prune::PruneArgs>("prune", &[]),
     Leaf::of::<image::pull::PullArgs>("pull", &[]),
     Leaf::of::<image::push::PushArgs>("push", &[]),
@@ -71,6 +75,7 @@ const IMAGE: &[Leaf] = &[
     Leaf::of::<image::sign::SignArgs>("sign", &[]),
     Leaf::of::<image::tag::TagArgs>("tag", &[]),
     Leaf::of::<image::tree::TreeArgs>("tree", &[]),
+    Leaf::of::<image::mount::UnmountArgs>("unmount", &["umount"]),
     Leaf::of::<image::untag::UntagArgs>("untag", &[]),
     Leaf::of::<image::sign::VerifyArgs>("verify", &[]),
 ];
@@ -124,6 +129,7 @@ const SYSTEM: &[Leaf] = &[
     Leaf::of::<system::prune::GcArgs>("gc", &[]),
     Leaf::of::<system::info::InfoArgs>("info", &[]),
     Leaf::of::<system::prune::PruneArgs>("prune", &[]),
+    Leaf::of::<system::reset::ResetArgs>("reset", &[]),
 ];
 
 /// All words after `kelp`, those used most first.
@@ -169,6 +175,9 @@ pub(crate) const ROOT: &[Node] = &[
     Node::Verb(Leaf::of::<system::version::VersionArgs>("version", &[])),
     Node::Verb(Leaf::of::<system::doctor::DoctorArgs>("doctor", &[])),
     Node::Verb(Leaf::of::<system::prune::GcArgs>("gc", &[])),
+    Node::Verb(Leaf::of::<system::unshare::UnshareArgs>("unshare", &[])),
+    Node::Verb(Leaf::of::<container::mount::MountArgs>("mount", &[])),
+    Node::Verb(Leaf::of::<container::mount::UnmountArgs>("unmount", &["umount"])),
     Node::Verb(Leaf::of::<system::completion::CompletionArgs>("completion", &[])),
     Node::Verb(Leaf::of::<system::completion::NamesArgs>("__complete", &[]).hidden()),
     Node::Noun(Noun { name: "container", summary: "Work with containers", verbs: CONTAINER }),

@@ -12,6 +12,7 @@ mod filter;
 mod notice;
 pub mod hello;
 pub mod image;
+mod mounted;
 pub mod network;
 pub mod options;
 pub mod system;

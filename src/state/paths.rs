@@ -69,9 +69,10 @@ impl Paths {
 /// another user's there), else `/run/user/UID`, else one of our own under `/tmp`.
 fn runtime_dir() -> Result<PathBuf, StateError> {
     let uid = rustix::process::geteuid().as_raw();
+    let named = crate::sys::identity::host_uid();
     let mut candidates = Vec::with_capacity(2);
     candidates.extend(std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute()));
-    candidates.push(PathBuf::from(format!("/run/user/{uid}")));
+    candidates.push(PathBuf::from(format!("/run/user/{named}")));
     for base in candidates {
         if is_private(&base, uid) {
             let path = base.join("kelp");
@@ -86,7 +87,7 @@ fn runtime_dir() -> Result<PathBuf, StateError> {
     }
     // Everybody can make these before us; then the next one serves. The last is the user's alone, but may be on a file
     // system without locks.
-    let name = format!("kelp-run-{uid}");
+    let name = format!("kelp-run-{named}");
     let mut bases = vec![std::env::temp_dir(), PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
     bases.dedup();
     let mut last = String::new();

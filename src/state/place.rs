@@ -99,7 +99,7 @@ fn local(run: &Path) -> Option<PathBuf> {
     // In a job TMPDIR is usually a disk of the node that is emptied after it; elsewhere it may be anything.
     let in_job = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID"].iter().any(|name| std::env::var_os(name).is_some());
     let bases = [absolute("KELP_TMP"), absolute("TMPDIR").filter(|_| in_job), Some("/var/tmp".into())];
-    let named = bases.into_iter().flatten().map(|base| base.join(format!("kelp-{uid}")));
+    let named = bases.into_iter().flatten().map(|base| base.join(format!("kelp-{}", crate::sys::identity::host_uid())));
     named.chain([run.join("store")]).find(|place| {
         let made = fs::DirBuilder::new().mode(0o700).create(place);
         let there = made.is_ok() || is_private(place, uid);

@@ -19,6 +19,20 @@ pub fn start_of(pid: i32) -> Option<u64> {
     std::str::from_utf8(stat.get(after + 2..)?).ok()?.split(' ').nth(19)?.parse().ok()
 }
 
+/// The caller's number for the names of directories: what the host calls him, also inside `kelp unshare`, where he is 0.
+pub fn host_uid() -> u32 {
+    let uid = rustix::process::geteuid().as_raw();
+    if uid != 0 {
+        return uid;
+    }
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let first = map.lines().next().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    match first.as_deref() {
+        Some(["0", outside, _]) => outside.parse().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

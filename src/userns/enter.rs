@@ -52,7 +52,8 @@ fn first(run: &Path, mounts: bool) -> Result<Entered, UsernsError> {
         .map_err(|error| step("lock")(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
     flock(lock.as_fd(), FlockOperation::LockExclusive).map_err(step("lock"))?;
     if let Some(namespace) = find_live(run) {
-        if process::setns(namespace.as_fd(), NEWUSER).is_ok() {
+        // Below `kelp unshare` this process is inside already, and setns(2) refuses to enter what one is in.
+        if is_own(&namespace) || process::setns(namespace.as_fd(), NEWUSER).is_ok() {
             record(run);
             drop(lock);
             process::set_ids(0, 0).map_err(step("become root"))?;
@@ -68,6 +69,17 @@ fn first(run: &Path, mounts: bool) -> Result<Entered, UsernsError> {
     drop(lock);
     process::set_ids(0, 0).map_err(step("become root"))?;
     Ok(Entered { map })
+}
+
+/// Whether this process was started inside A, by `kelp unshare`. Enters nothing.
+#[must_use]
+pub fn is_inside(run: &Path) -> bool {
+    find_live(run).is_some_and(|namespace| is_own(&namespace))
+}
+
+fn is_own(namespace: &OwnedFd) -> bool {
+    let same = |own: rustix::fs::Stat, other: rustix::fs::Stat| (own.st_dev, own.st_ino) == (other.st_dev, other.st_ino);
+    matches!((rustix::fs::stat(c"/proc/self/ns/user"), rustix::fs::fstat(namespace)), (Ok(own), Ok(other)) if same(own, other))
 }
 
 /// Processes that are remembered: of many that come at once, those that stay are among the latest.

@@ -15,10 +15,11 @@ export HOME=$work/home XDG_DATA_HOME=$work/data XDG_CONFIG_HOME=$work/config
 mkdir -p "$HOME" "$work/reg"
 registry=
 finish() {
+    [ ! -e "$work/empty.pid" ] || kill "$(cat "$work/empty.pid")" 2>/dev/null || true
     kill $(jobs -p) 2>/dev/null || true
     "$kelp" rmi -af >/dev/null 2>&1 || true
     chmod -R u+rwX "$work" 2>/dev/null || true
-    unshare -r -U --map-auto rm -rf "$work" 2>/dev/null || rm -rf "$work"
+    unshare -r -U --map-auto rm -rf "$work" ${runroot-} 2>/dev/null || rm -rf "$work" ${runroot-}
 }
 trap finish EXIT
 cat >"$work/reg.yml" <<EOF
@@ -46,7 +47,9 @@ best() {
     echo "$((least / 1000)).$(printf %03d $((least % 1000)))"
 }
 
-podman() { command podman --runtime runc --root "$work/podman" --runroot "$work/podman-run" "$@"; }
+# podman wants a short path here.
+runroot=$(mktemp -d /tmp/kb.XXXXXX)
+podman() { command podman --runtime runc --root "$work/podman" --runroot "$runroot" "$@"; }
 row() { printf '%-28s %8s %8s %8s %8s\n' "$@"; }
 
 # 1: Debian. 2: ten layers, 1 GB: half of each compresses. 3: many small files.
@@ -88,13 +91,19 @@ echo "push, seconds (gzip made on the way, to an empty registry)"
 row image kelp podman "" ""
 images="ten many"
 [ -z "$debian" ] || images="debian $images"
-empty=
+# Each measurement runs in a subshell: the registry before it is known by a file.
+end_empty() {
+    [ -e "$work/empty.pid" ] || return 0
+    kill "$(cat "$work/empty.pid")" || true
+    rm "$work/empty.pid"
+    while curl -s "http://127.0.0.1:$((port + 1))/v2/" >/dev/null; do sleep 0.05; done
+}
 fresh() {
-    [ -z "$empty" ] || { kill "$empty"; wait "$empty" || true; }
+    end_empty
     rm -rf "$work/empty"
     sed "s,$work/reg}, $work/empty},; s,:$port,:$((port + 1))," "$work/reg.yml" >"$work/empty.yml"
     docker-registry serve "$work/empty.yml" >/dev/null 2>&1 &
-    empty=$!
+    echo $! >"$work/empty.pid"
     until curl -sf "http://127.0.0.1:$((port + 1))/v2/" >/dev/null; do sleep 0.1; done
 }
 for image in $images; do
@@ -110,7 +119,7 @@ for image in $images; do
     for format in gzip zstd; do "$kelp" push -q --compression-format $format "$image:1" "$host/$image:$format" >/dev/null; done
     row "$image" "$k" "$p" "" ""
 done
-[ -z "$empty" ] || kill "$empty"
+end_empty
 
 echo
 echo "pull, seconds"

@@ -151,7 +151,7 @@ fn failed(path: &Path) -> impl FnOnce(Errno) -> Error {
 }
 
 /// An overlay without an upper layer, of two layers or more, lowest first. Changes the thread's working directory.
-pub(super) fn read_only(layers: &[PathBuf], place: &Path) -> Result<OwnedFd, Errno> {
+pub(in crate::engine) fn read_only(layers: &[PathBuf], place: &Path) -> Result<OwnedFd, Errno> {
     let open = |path: &PathBuf| rustix::fs::open(path, DIR, Mode::empty());
     let fds = layers.iter().rev().map(open).collect::<Result<Vec<_>, _>>()?;
     let mut data = String::from("lowerdir=");

@@ -153,7 +153,7 @@ fn running(run: &RunRecord, id: &str, view: View) -> Result<Option<Inside>, Erro
     Ok(live::alive(init).then_some(Inside { root, ids, without_user, _served: None, _lock: None }))
 }
 
-fn is_fuse(root: &OwnedFd) -> bool {
+pub(super) fn is_fuse(root: &OwnedFd) -> bool {
     const FUSE: i64 = 0x6573_5546;
     rustix::fs::fstatfs(root).is_ok_and(|stat| i64::try_from(stat.f_type).is_ok_and(|kind| kind == FUSE))
 }

@@ -287,9 +287,10 @@ fn is_shifted(record: &ContainerRecord) -> bool {
         || matches!(spaces.user, UserNamespaceMode::KeepId { .. } | UserNamespaceMode::NoMap | UserNamespaceMode::Auto { .. })
 }
 
-/// Whether a layer is another user's: the kernel's overlay could not copy its files up, whose owner has no id here.
+/// Whether a layer is another user's: the kernel's overlay could not copy its files up, whose owner has no id here. The
+/// directory around it tells; the image's root may be anybody's.
 fn is_foreign(layer: &Path) -> bool {
-    rustix::fs::stat(layer).is_ok_and(|stat| stat.st_uid != rustix::process::getuid().as_raw())
+    rustix::fs::stat(layer.parent().unwrap_or(layer)).is_ok_and(|stat| stat.st_uid != rustix::process::getuid().as_raw())
 }
 
 fn root(engine: &Engine, record: &ContainerRecord, layers: &[std::path::PathBuf], shifted: bool) -> Result<Root, Error> {

@@ -1,10 +1,12 @@
 //! The verbs on local images: list, inspect, name, remove; archives in and out.
 
 pub(crate) mod change;
+pub mod diff;
 mod find;
 mod login;
 pub mod list;
 mod ls;
+pub mod mount;
 mod prune;
 mod pull;
 mod push;

@@ -3,6 +3,8 @@
 pub mod check;
 pub mod df;
 pub mod prune;
+pub mod reset;
+pub mod unshare;
 
 use std::fs;
 

@@ -12,6 +12,7 @@ pub(crate) mod inspect;
 pub(crate) mod kill;
 pub(crate) mod logs;
 pub(crate) mod ls;
+pub(crate) mod mount;
 pub(crate) mod pause;
 pub(crate) mod port;
 pub(crate) mod prune;

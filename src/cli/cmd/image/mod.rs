@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod builder;
+pub(crate) mod diff;
 pub(crate) mod exists;
 pub(crate) mod history;
 pub(crate) mod import;
@@ -10,6 +11,7 @@ pub(crate) mod load;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod ls;
+pub(crate) mod mount;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;

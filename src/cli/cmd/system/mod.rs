@@ -8,3 +8,5 @@ pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod version;
 pub(crate) mod prune;
+pub(crate) mod reset;
+pub(crate) mod unshare;
