@@ -31,6 +31,8 @@ mod cli {
     mod scenario;
     mod single;
     mod streams;
+    mod tokens;
+    mod unshare;
     mod volumes;
 }
 

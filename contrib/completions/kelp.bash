@@ -100,6 +100,9 @@ _kelp() {
             kelp,manifest)
                 cmd="kelp__subcmd__manifest"
                 ;;
+            kelp,mount)
+                cmd="kelp__subcmd__mount"
+                ;;
             kelp,network)
                 cmd="kelp__subcmd__network"
                 ;;
@@ -157,8 +160,17 @@ _kelp() {
             kelp,top)
                 cmd="kelp__subcmd__top"
                 ;;
+            kelp,umount)
+                cmd="kelp__subcmd__unmount"
+                ;;
+            kelp,unmount)
+                cmd="kelp__subcmd__unmount"
+                ;;
             kelp,unpause)
                 cmd="kelp__subcmd__unpause"
+                ;;
+            kelp,unshare)
+                cmd="kelp__subcmd__unshare"
                 ;;
             kelp,untag)
                 cmd="kelp__subcmd__untag"
@@ -229,6 +241,9 @@ _kelp() {
             kelp__subcmd__container,ls)
                 cmd="kelp__subcmd__container__subcmd__ls"
                 ;;
+            kelp__subcmd__container,mount)
+                cmd="kelp__subcmd__container__subcmd__mount"
+                ;;
             kelp__subcmd__container,pause)
                 cmd="kelp__subcmd__container__subcmd__pause"
                 ;;
@@ -265,6 +280,12 @@ _kelp() {
             kelp__subcmd__container,top)
                 cmd="kelp__subcmd__container__subcmd__top"
                 ;;
+            kelp__subcmd__container,umount)
+                cmd="kelp__subcmd__container__subcmd__unmount"
+                ;;
+            kelp__subcmd__container,unmount)
+                cmd="kelp__subcmd__container__subcmd__unmount"
+                ;;
             kelp__subcmd__container,unpause)
                 cmd="kelp__subcmd__container__subcmd__unpause"
                 ;;
@@ -276,6 +297,9 @@ _kelp() {
                 ;;
             kelp__subcmd__image,build)
                 cmd="kelp__subcmd__image__subcmd__build"
+                ;;
+            kelp__subcmd__image,diff)
+                cmd="kelp__subcmd__image__subcmd__diff"
                 ;;
             kelp__subcmd__image,exists)
                 cmd="kelp__subcmd__image__subcmd__exists"
@@ -297,6 +321,9 @@ _kelp() {
                 ;;
             kelp__subcmd__image,ls)
                 cmd="kelp__subcmd__image__subcmd__ls"
+                ;;
+            kelp__subcmd__image,mount)
+                cmd="kelp__subcmd__image__subcmd__mount"
                 ;;
             kelp__subcmd__image,prune)
                 cmd="kelp__subcmd__image__subcmd__prune"
@@ -327,6 +354,12 @@ _kelp() {
                 ;;
             kelp__subcmd__image,tree)
                 cmd="kelp__subcmd__image__subcmd__tree"
+                ;;
+            kelp__subcmd__image,umount)
+                cmd="kelp__subcmd__image__subcmd__unmount"
+                ;;
+            kelp__subcmd__image,unmount)
+                cmd="kelp__subcmd__image__subcmd__unmount"
                 ;;
             kelp__subcmd__image,untag)
                 cmd="kelp__subcmd__image__subcmd__untag"
@@ -412,6 +445,9 @@ _kelp() {
             kelp__subcmd__system,prune)
                 cmd="kelp__subcmd__system__subcmd__prune"
                 ;;
+            kelp__subcmd__system,reset)
+                cmd="kelp__subcmd__system__subcmd__reset"
+                ;;
             kelp__subcmd__volume,create)
                 cmd="kelp__subcmd__volume__subcmd__create"
                 ;;
@@ -449,7 +485,7 @@ _kelp() {
 
     case "${cmd}" in
         kelp)
-            opts="-v -D -l -h --version --config --debug --log-level --root --runroot --storage-driver --help run exec ps rm create start stop restart kill logs attach wait pause unpause rename top port diff commit cp export build images pull push search login logout load save import rmi tag untag history resolve inspect info version doctor gc completion __complete container image network builder buildx manifest volume healthcheck system"
+            opts="-v -D -l -h --version --config --debug --log-level --root --runroot --storage-driver --help run exec ps rm create start stop restart kill logs attach wait pause unpause rename top port diff commit cp export build images pull push search login logout load save import rmi tag untag history resolve inspect info version doctor gc unshare mount unmount umount completion __complete container image network builder buildx manifest volume healthcheck system"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1617,7 +1653,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__container)
-            opts="-h --help attach commit cp create diff exec exists export inspect kill logs ls list ps pause port prune rename restart rm remove run start stop top unpause wait"
+            opts="-h --help attach commit cp create diff exec exists export inspect kill logs ls list ps mount pause port prune rename restart rm remove run start stop top unmount umount unpause wait"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2354,6 +2390,24 @@ _kelp() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kelp__subcmd__container__subcmd__mount)
+            opts="-a -l -h --all --latest --format --no-trunc --notruncate --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kelp__subcmd__container__subcmd__pause)
             opts="-a -l -f -h --all --latest --filter --cidfile --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -3002,6 +3056,20 @@ _kelp() {
             ;;
         kelp__subcmd__container__subcmd__top)
             opts="-l -h --latest --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kelp__subcmd__container__subcmd__unmount)
+            opts="-a -f -l -h --all --force --latest --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3675,7 +3743,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__image)
-            opts="-h --help build exists history import inspect load ls list prune pull push rm remove save search sign tag tree untag verify"
+            opts="-h --help build diff exists history import inspect load ls list mount prune pull push rm remove save search sign tag tree unmount umount untag verify"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3990,6 +4058,24 @@ _kelp() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kelp__subcmd__image__subcmd__diff)
+            opts="-h --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kelp__subcmd__image__subcmd__exists)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -4136,6 +4222,24 @@ _kelp() {
                     return 0
                     ;;
                 --sort)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kelp__subcmd__image__subcmd__mount)
+            opts="-a -h --all --format --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4484,6 +4588,20 @@ _kelp() {
             ;;
         kelp__subcmd__image__subcmd__tree)
             opts="-h --whatrequires --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kelp__subcmd__image__subcmd__unmount)
+            opts="-a -f -h --all --force --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5065,6 +5183,24 @@ _kelp() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kelp__subcmd__mount)
+            opts="-a -l -h --all --latest --format --no-trunc --notruncate --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -6265,7 +6401,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__system)
-            opts="-h --help check df doctor gc info prune"
+            opts="-h --help check df doctor gc info prune reset"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6390,6 +6526,20 @@ _kelp() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kelp__subcmd__system__subcmd__reset)
+            opts="-f -h --force --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kelp__subcmd__tag)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -6406,6 +6556,20 @@ _kelp() {
             ;;
         kelp__subcmd__top)
             opts="-l -h --latest --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kelp__subcmd__unmount)
+            opts="-a -f -l -h --all --force --latest --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6437,6 +6601,20 @@ _kelp() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kelp__subcmd__unshare)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -9,6 +9,7 @@ pub(crate) mod image;
 pub(crate) mod leftovers;
 pub(crate) mod pty;
 pub(crate) mod registry;
+pub(crate) mod token;
 
 pub(crate) use command::{Cmd, Output, Process};
 pub(crate) use home::Kelp;

@@ -2,13 +2,14 @@
 //! it without help of the program under test.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
 use super::http::{self, Answer};
 use super::image::{Image, Packing, digest};
+use super::token::{ISSUER, SERVICE, TokenServer};
 
 /// `tester` with the password `secret`, as `htpasswd -B` writes it.
 const HTPASSWD: &str = "tester:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
@@ -24,24 +25,35 @@ pub(crate) struct Registry {
 impl Registry {
     /// Open to everybody.
     pub(crate) fn open() -> Self {
-        Self::start(false)
+        Self::start(false, |_| String::new())
     }
 
     /// For `tester` with the password `secret` only.
     pub(crate) fn with_login() -> Self {
-        Self::start(true)
+        Self::start(true, |dir| format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", dir.join("htpasswd").display()))
     }
 
-    fn start(login: bool) -> Self {
+    /// For those a token server lets in.
+    pub(crate) fn with_tokens() -> (Self, TokenServer) {
+        let mut server = None;
+        let registry = Self::start(false, |dir| {
+            let tokens = TokenServer::start(dir);
+            let realm = tokens.realm();
+            server = Some(tokens);
+            format!(
+                "auth:\n  token:\n    realm: {realm}\n    service: {SERVICE}\n    issuer: {ISSUER}\n    rootcertbundle: {}\n",
+                dir.join("token.crt").display()
+            )
+        });
+        (registry, server.expect("it was started"))
+    }
+
+    fn start(login: bool, auth: impl FnOnce(&Path) -> String) -> Self {
         let port = super::free_port();
         let dir = super::base_dir().join(format!("registry-{}-{port}", std::process::id()));
         fs::create_dir_all(dir.join("data")).unwrap();
         fs::write(dir.join("htpasswd"), HTPASSWD).unwrap();
-        let auth = if login {
-            format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", dir.join("htpasswd").display())
-        } else {
-            String::new()
-        };
+        let auth = auth(&dir);
         let config = format!(
             "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\n\
              http:\n  addr: 127.0.0.1:{port}\n{auth}",

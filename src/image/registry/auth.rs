@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
-use reqwest::blocking::{Body, Response};
+use reqwest::blocking::{Body, Request, Response};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Method, Url};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::challenge::{self, Challenge};
 use super::credentials::Credentials;
 use super::error::RegistryError;
+use super::patience::Patience;
 use super::transport::{Transport, is_loopback, shown};
 
 const MAX_TOKEN: u64 = 1 << 20;
@@ -104,7 +105,7 @@ impl Authorizer {
     }
 
     /// Gets a new header after `refusal` of a request that showed `shown`.
-    pub(super) fn renew(&self, transport: &Transport, refusal: &Response, shown: &Shown) -> Result<(), RegistryError> {
+    pub(super) fn renew(&self, transport: &Transport, patience: Patience, refusal: &Response, shown: &Shown) -> Result<(), RegistryError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.generation != shown.generation {
             // Somebody else was refused too and has already asked.
@@ -115,7 +116,7 @@ impl Authorizer {
             headers.iter().filter_map(|h| h.to_str().ok()).flat_map(challenge::parse).collect();
         let find = |scheme: &str| challenges.iter().find(|c| c.scheme == scheme);
         let header = if let Some(challenge) = find("bearer") {
-            let (header, identity) = self.token(transport, challenge)?;
+            let (header, identity) = self.token(transport, patience, challenge)?;
             state.identity = identity.or(state.identity.take());
             header
         } else if find("basic").is_some() {
@@ -135,6 +136,7 @@ impl Authorizer {
     fn token(
         &self,
         transport: &Transport,
+        patience: Patience,
         challenge: &Challenge,
     ) -> Result<(Option<HeaderValue>, Option<String>), RegistryError> {
         let protocol = |reason: &str| RegistryError::Protocol {
@@ -142,50 +144,15 @@ impl Authorizer {
             reason: reason.to_owned(),
         };
         let realm = challenge.params.get("realm").ok_or_else(|| protocol("its challenge names no token server"))?;
-        let mut url = Url::parse(realm).map_err(|_| protocol("its challenge names no usable token server"))?;
+        let url = Url::parse(realm).map_err(|_| protocol("its challenge names no usable token server"))?;
         let local = url.host_str().is_some_and(is_loopback);
         if url.scheme() != "https" && !(url.scheme() == "http" && (local || transport.is_plain())) {
             return Err(protocol(&format!("its token server {} is not reached over TLS", shown(&url))));
         }
         let scope = self.scope(challenge.params.get("scope").map_or("", String::as_str));
         let service = challenge.params.get("service").map_or("", String::as_str);
-        let request = if let Some(Credentials::Identity(token)) = &self.credentials {
-            let form = url_encoded(&[
-                ("grant_type", "refresh_token"),
-                ("service", service),
-                ("scope", scope.as_str()),
-                ("client_id", "kelp"),
-                ("refresh_token", token),
-            ]);
-            let mut request = transport.request_to(Method::POST, url.as_str())?;
-            let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-            request.headers_mut().insert(CONTENT_TYPE, form_type);
-            // As a stream: a redirect then cannot take it to another host.
-            let length = form.len() as u64;
-            *request.body_mut() = Some(Body::sized(std::io::Cursor::new(form), length));
-            request
-        } else {
-            if !service.is_empty() {
-                url.query_pairs_mut().append_pair("service", service);
-            }
-            for scope in scope.split(' ').filter(|s| !s.is_empty()) {
-                url.query_pairs_mut().append_pair("scope", scope);
-            }
-            let mut request = transport.request_to(Method::GET, url.as_str())?;
-            if let Some(Credentials::Basic { username, password }) = &self.credentials {
-                request.url_mut().query_pairs_mut().append_pair("account", username);
-                if self.offline {
-                    request.url_mut().query_pairs_mut().append_pair("client_id", "kelp").append_pair("offline_token", "true");
-                }
-                request.headers_mut().extend(basic(username, password).map(|h| (AUTHORIZATION, h)));
-            }
-            request
-        };
-        let address = shown(request.url());
-        let response = transport.send(request).map_err(|e| RegistryError::Unreachable {
-            registry: format!("{} (token server {address})", transport.registry()),
-            reason: e.reason,
-        })?;
+        let address = shown(&url);
+        let response = self.ask(transport, patience, &|| self.token_request(transport, url.clone(), service, &scope))?;
         let status = response.status();
         let mut body = Vec::new();
         // A body cut short is no token and reads as such.
@@ -207,6 +174,67 @@ impl Authorizer {
             .filter(|(token, _)| !token.is_empty())
             .ok_or_else(|| protocol("its token server sent no token"))?;
         Ok((bearer(&token), refresh.filter(|token| self.offline && !token.is_empty())))
+    }
+
+    /// The request for a token.
+    fn token_request(&self, transport: &Transport, mut url: Url, service: &str, scope: &str) -> Result<Request, RegistryError> {
+        if let Some(Credentials::Identity(token)) = &self.credentials {
+            let form = url_encoded(&[
+                ("grant_type", "refresh_token"),
+                ("service", service),
+                ("scope", scope),
+                ("client_id", "kelp"),
+                ("refresh_token", token),
+            ]);
+            let mut request = transport.request_to(Method::POST, url.as_str())?;
+            let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+            request.headers_mut().insert(CONTENT_TYPE, form_type);
+            // As a stream: a redirect then cannot take it to another host.
+            let length = form.len() as u64;
+            *request.body_mut() = Some(Body::sized(std::io::Cursor::new(form), length));
+            return Ok(request);
+        }
+        if !service.is_empty() {
+            url.query_pairs_mut().append_pair("service", service);
+        }
+        for scope in scope.split(' ').filter(|s| !s.is_empty()) {
+            url.query_pairs_mut().append_pair("scope", scope);
+        }
+        let mut request = transport.request_to(Method::GET, url.as_str())?;
+        if let Some(Credentials::Basic { username, password }) = &self.credentials {
+            request.url_mut().query_pairs_mut().append_pair("account", username);
+            if self.offline {
+                request.url_mut().query_pairs_mut().append_pair("client_id", "kelp").append_pair("offline_token", "true");
+            }
+            request.headers_mut().extend(basic(username, password).map(|h| (AUTHORIZATION, h)));
+        }
+        Ok(request)
+    }
+
+    /// Sends a request to a token server, again as long as it is busy.
+    fn ask(
+        &self,
+        transport: &Transport,
+        patience: Patience,
+        request: &dyn Fn() -> Result<Request, RegistryError>,
+    ) -> Result<Response, RegistryError> {
+        let mut attempt = 0;
+        loop {
+            let request = request()?;
+            let address = shown(request.url());
+            let pause = match transport.send(request) {
+                Ok(response) => match patience.after_answer(&response, attempt) {
+                    Some(pause) => pause,
+                    None => return Ok(response),
+                },
+                Err(error) => patience.after_error(&error, attempt).ok_or_else(|| RegistryError::Unreachable {
+                    registry: format!("{} (token server {address})", transport.registry()),
+                    reason: error.reason,
+                })?,
+            };
+            std::thread::sleep(pause);
+            attempt += 1;
+        }
     }
 
     /// What the challenge asks for; for a push at once all it will need, so that tokens are not fetched in turns.

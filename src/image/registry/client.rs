@@ -4,11 +4,11 @@
 //! manifests are checked here; those of blobs by whoever streams them.
 
 use std::io::{self, Read};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use reqwest::blocking::{Request, Response};
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, LINK, RANGE, RETRY_AFTER,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, LINK, RANGE,
 };
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
@@ -16,13 +16,12 @@ use serde::Deserialize;
 use super::auth::{Authorizer, Shown};
 use super::credentials::{self, AuthFile, Credentials};
 use super::error::RegistryError;
+use super::patience::{Patience, retry_after};
 use super::registries::Endpoint;
 use super::transport::{Security, Transport, shown};
 use crate::image::manifest::{self, MAX_MANIFEST};
 use crate::spec::{Digest, Digester, Reference};
 
-/// The longest a registry may make us wait between two tries.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const MAX_ERROR: u64 = 64 << 10;
 const MAX_PAGES: usize = 1000;
 
@@ -68,8 +67,7 @@ pub struct Repository {
     transport: Transport,
     auth: Authorizer,
     path: String,
-    retries: u32,
-    retry_delay: Duration,
+    patience: Patience,
 }
 
 /// A manifest as it came.
@@ -183,8 +181,7 @@ impl Repository {
             transport: Transport::new(domain, &security)?,
             auth: Authorizer::new(path, actions, credentials),
             path: path.to_owned(),
-            retries: options.retries,
-            retry_delay: options.retry_delay,
+            patience: Patience { retries: options.retries, delay: options.retry_delay },
         })
     }
 
@@ -329,23 +326,19 @@ impl Repository {
 
     /// Gets new credentials after a refusal of those that were shown.
     pub(super) fn renew(&self, refusal: &Response, shown: &Shown) -> Result<(), RegistryError> {
-        self.auth.renew(&self.transport, refusal, shown)
+        self.auth.renew(&self.transport, self.patience, refusal, shown)
     }
 
     /// How often to go on with a transfer that broke.
     #[must_use]
     pub fn retries(&self) -> u32 {
-        self.retries
+        self.patience.retries
     }
 
     /// The pause before retry number `attempt` (from 0).
     #[must_use]
     pub fn pause(&self, attempt: u32) -> Duration {
-        let doubled = self.retry_delay.saturating_mul(1 << attempt.min(10));
-        // Up to a quarter more, so that many clients do not come back at once.
-        let mut random = [0; 1];
-        getrandom::fill(&mut random).ok();
-        (doubled + doubled.mul_f64(f64::from(random[0]) / 1024.0)).min(LONGEST_WAIT)
+        self.patience.pause(attempt)
     }
 
     fn blob_ask<'a>(&self, digest: &Digest, offset: u64, what: &'a str) -> Ask<'a> {
@@ -369,7 +362,7 @@ impl Repository {
             match response.by_ref().take(limit + 1).read_to_end(&mut raw) {
                 Ok(_) if raw.len() as u64 > limit => return Err(too_large()),
                 Ok(_) => return Ok((head, raw)),
-                Err(_) if attempt < self.retries => {
+                Err(_) if attempt < self.retries() => {
                     std::thread::sleep(self.pause(attempt));
                     attempt += 1;
                 }
@@ -415,31 +408,26 @@ impl Repository {
             }
             let response = match self.transport.send(request) {
                 Ok(response) => response,
-                Err(error) if error.transient && attempt < self.retries => {
-                    std::thread::sleep(self.pause(attempt));
+                Err(error) => {
+                    let pause = self.patience.after_error(&error, attempt).ok_or_else(|| self.transport.unreachable(&error))?;
+                    std::thread::sleep(pause);
                     attempt += 1;
                     continue;
                 }
-                Err(error) => return Err(self.transport.unreachable(&error)),
             };
             match response.status().as_u16() {
                 200..=299 => return Ok(response),
                 401 if renewals < 2 && ours => {
-                    self.auth.renew(&self.transport, &response, &auth)?;
+                    self.renew(&response, &auth)?;
                     renewals += 1;
                 }
-                408 | 429 | 500 | 502 | 503 | 504 => {
-                    let wanted = retry_after(&response);
-                    // A limit without a time is for hours, not for seconds.
-                    let hopeless = response.status() == StatusCode::TOO_MANY_REQUESTS && wanted.is_none() && attempt > 0;
-                    let pause = wanted.unwrap_or_else(|| self.pause(attempt));
-                    if attempt >= self.retries || pause > LONGEST_WAIT || hopeless {
-                        return Err(self.refusal(ask.what, response));
+                _ => match self.patience.after_answer(&response, attempt) {
+                    Some(pause) => {
+                        std::thread::sleep(pause);
+                        attempt += 1;
                     }
-                    std::thread::sleep(pause);
-                    attempt += 1;
-                }
-                _ => return Err(self.refusal(ask.what, response)),
+                    None => return Err(self.refusal(ask.what, response)),
+                },
             }
         }
     }
@@ -526,17 +514,6 @@ fn next_page(link: &str) -> Option<String> {
 
 pub(super) fn content_digest(response: &Response) -> Option<Digest> {
     response.headers().get("docker-content-digest")?.to_str().ok()?.trim().parse().ok()
-}
-
-/// `Retry-After`, in seconds or as a date.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?;
-    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(date.timestamp().as_second()).ok()?);
-    Some(at.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
 /// `RateLimit-Limit: 100;w=21600` of docker's hub, in words.
