@@ -56,6 +56,7 @@ fn lacks(feature: &str) -> Option<String> {
         "registry" => on_path("docker-registry"),
         "skopeo" => on_path("skopeo"),
         "openssl" => on_path("openssl"),
+        "vm" => std::env::var_os("KELP_TEST_VM_DIR").is_none().then(|| "no virtual machine: KELP_TEST_VM=1 contrib/test makes one".to_owned()),
         "podman" => on_path("podman").or_else(|| on_path("runc")),
         "buildah" => on_path("buildah"),
         "busybox" => (!Path::new("/bin/busybox").exists()).then(|| "no /bin/busybox".to_owned()),

@@ -6,14 +6,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support;
+use crate::{needs, support};
 
 /// Runs a script of `tests/vm` in the guest, with kelp and a static busybox beside it.
 fn guest(kernel: &str, script: &str, argument: Option<&str>) {
-    let Some(images) = std::env::var_os("KELP_TEST_VM_DIR").map(PathBuf::from) else {
-        eprintln!("skipped: no virtual machine (KELP_TEST_VM=1 contrib/test makes one)");
-        return;
-    };
+    needs!("vm");
+    let images = PathBuf::from(std::env::var_os("KELP_TEST_VM_DIR").unwrap());
     assert!(images.join(format!("k-{kernel}")).is_dir(), "no kernel {kernel} in {}", images.display());
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm");
     let share = support::base_dir().join(format!("vm-{kernel}-{script}-{}", std::process::id()));
