@@ -72,13 +72,16 @@ const JOURNAL: &str = "/run/systemd/journal/socket";
 
 impl Log {
     /// Opens the log, appending.
-    pub(super) fn open(options: &LogOptions<'_>) -> io::Result<Self> {
+    pub(super) fn open(options: &LogOptions<'_>) -> Result<Self, String> {
         let sink = match options.driver {
             LogDriver::None | LogDriver::Passthrough => Sink::None,
-            LogDriver::K8sFile => open_file(options.path)?,
+            LogDriver::K8sFile => open_file(options.path)
+                .map_err(|error| format!("cannot open the log {}: {error}", options.path.display()))?,
             LogDriver::Journald => {
-                let socket = UnixDatagram::unbound()?;
-                socket.connect(JOURNAL)?;
+                let socket = UnixDatagram::unbound().map_err(|error| format!("socket: {error}"))?;
+                socket.connect(JOURNAL).map_err(|error| {
+                    format!("cannot write to systemd's journal ({JOURNAL}: {error}); choose another --log-driver")
+                })?;
                 Sink::Journal(socket)
             }
         };
@@ -171,27 +174,46 @@ impl Log {
         if self.out.is_empty() {
             return;
         }
-        if let Sink::File { file, size } = &mut self.sink {
-            if self.failed {
-                let lost = b" stderr F kelp: lines were lost here: the log could not be written\n";
-                self.out.splice(0..0, self.stamp.format(now()).iter().chain(lost).copied());
+        if self.failed {
+            let lost = b" stderr F kelp: lines were lost here: the log could not be written\n";
+            self.out.splice(0..0, self.stamp.format(now()).iter().chain(lost).copied());
+        }
+        let mut lines = std::mem::take(&mut self.out);
+        let mut at = 0;
+        while at < lines.len() {
+            at += self.append(&lines[at..]);
+        }
+        lines.clear();
+        self.out = lines;
+    }
+
+    /// Writes the first of some lines: as many as the file may still take, at least one. Returns their length.
+    fn append(&mut self, lines: &[u8]) -> usize {
+        let max = self.max_size;
+        let fitting = |size: u64| {
+            let room = usize::try_from(max.saturating_sub(size)).unwrap_or(usize::MAX);
+            if room >= lines.len() { Some(lines.len()) } else { memchr::memrchr(b'\n', &lines[..room]).map(|end| end + 1) }
+        };
+        let Sink::File { size, .. } = &self.sink else { return lines.len() };
+        let mut length = fitting(*size);
+        if length.is_none() && *size > 0 {
+            self.rotate();
+            length = fitting(0);
+        }
+        let length = length.or_else(|| memchr::memchr(b'\n', lines).map(|end| end + 1)).unwrap_or(lines.len());
+        let Sink::File { file, size } = &mut self.sink else { return lines.len() };
+        match file.write_all(&lines[..length]) {
+            Ok(()) => {
+                self.failed = false;
+                *size += length as u64;
             }
-            match file.write_all(&self.out) {
-                Ok(()) => {
-                    self.failed = false;
-                    *size += self.out.len() as u64;
-                }
-                Err(_) => {
-                    self.failed = true;
-                    // Cut off what may have been half written.
-                    drop(file.set_len(*size));
-                }
-            }
-            if *size >= self.max_size {
-                self.rotate();
+            Err(_) => {
+                self.failed = true;
+                // Cut off what may have been half written.
+                drop(file.set_len(*size));
             }
         }
-        self.out.clear();
+        length
     }
 
     /// `log.1` becomes `log.2` and so on; the newest is always `log`.

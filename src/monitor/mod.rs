@@ -165,8 +165,7 @@ impl Monitor {
             tag: &start.tag,
             id: &start.id,
             name: &start.name,
-        })
-        .map_err(|error| format!("cannot open the log {}: {error}", start.log.display()))?;
+        })?;
         let _ = process::become_subreaper();
         let join = (start.joins && !fds.is_empty()).then(|| fds.remove(0));
         let sockets = fds.split_off(fds.len().saturating_sub(start.sockets));

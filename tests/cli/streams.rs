@@ -197,6 +197,21 @@ fn log_drivers_and_limits() {
     let lines = kelp.run(["logs", "small"]).success().lines();
     assert!(lines.len() < 30_000 && !lines.is_empty(), "{} lines were kept", lines.len());
     assert_eq!(lines.last().unwrap(), "60000");
+    // However much is written at once, no file is larger than asked for, and no line between the kept ones is lost.
+    let opts = ["--log-opt", "max-size=1k", "--log-opt", "max-file=3"];
+    let tiny = kelp.detached(&[&["--name", "tiny", "--network", "none"], &opts[..], &["busybox", "seq", "1", "500"]].concat());
+    kelp.ok(["wait", "tiny"]);
+    let lines: Vec<u32> = kelp.run(["logs", "tiny"]).success().lines().iter().map(|line| line.parse().unwrap()).collect();
+    assert!(lines.len() > 20 && lines.iter().copied().eq(501 - u32::try_from(lines.len()).unwrap()..=500), "{lines:?}");
+    let log = std::path::PathBuf::from(kelp.inspect("tiny", "{{.LogPath}}"));
+    for number in ["", ".1", ".2"] {
+        let size = std::fs::metadata(format!("{}{number}", log.display())).unwrap().len();
+        assert!(size > 0 && size <= 1024, "{tiny}{number}: {size}");
+    }
+    assert!(!std::path::Path::new(&format!("{}.3", log.display())).exists());
+    if !std::path::Path::new("/run/systemd/journal/socket").exists() {
+        kelp.run(["run", "--log-driver", "journald", "--network", "none", "busybox", "true"]).code(125).stderr_has("systemd's journal");
+    }
     kelp.run(["create", "--log-driver", "bogus", "busybox"]).code(125).stderr_has("bogus");
     kelp.run(["create", "--log-opt", "max-size=bogus", "busybox"]).code(125).stderr_has("bogus");
 }

@@ -77,6 +77,15 @@ run -d --name s --cgroup-parent work.slice $i sleep 1000 > /dev/null
 has "a slice of the user's choice" "$(own "$(monitor s)")" /work.slice/
 kelp rm -f -t 0 s > /dev/null
 
+# Logs in the journal.
+run --log-driver journald --name j $i sh -c 'echo to the journal; echo oops >&2; sleep .3; echo end' > /dev/null 2>&1
+is "the journal gives them back" "$(sleep 1; kelp logs j 2> /dev/null | tr '\n' ' ')" "to the journal end "
+is "standard error apart" "$(kelp logs j 2>&1 > /dev/null)" oops
+is "the last lines" "$(kelp logs --tail 1 j)" end
+run -d --log-driver journald --name jj $i sh -c 'for n in 1 2 3; do echo "line $n"; sleep .3; done' > /dev/null
+is "followed to the end" "$(timeout 30 "$KELP" logs -f jj | tr '\n' ' ')" "line 1 line 2 line 3 "
+kelp rm -f j jj > /dev/null
+
 # A batch job is never left.
 export SLURM_JOB_ID=1
 has "no limits in a batch job" "$(run --rm -m 64m $i true 2>&1)" "SLURM_JOB_ID"

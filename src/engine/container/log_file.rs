@@ -36,7 +36,7 @@ impl<'a> Output<'a> {
         Self { out, err, same, buffers: [Vec::with_capacity(FLUSH + MAX_RECORD), Vec::new()] }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         let [out, err] = &mut self.buffers;
         self.out.write_all(out)?;
         out.clear();

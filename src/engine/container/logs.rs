@@ -12,6 +12,7 @@ use rustix::fs::inotify;
 use rustix::io::Errno;
 
 use super::log_file::{LogFile, Printer, Selection, open_all};
+use super::log_journal::Journal;
 use crate::engine::options::LogsOptions;
 use crate::engine::{Engine, Error};
 use crate::format::time;
@@ -60,13 +61,31 @@ const FALLBACK_MS: i64 = 1000;
 /// One container's log.
 struct Source {
     id: String,
-    path: PathBuf,
+    feed: Feed,
     printer: Printer,
-    /// The file being read, if any was written yet.
-    current: Option<LogFile>,
     /// Ends with the monitor.
     monitor: Option<OwnedFd>,
     done: bool,
+}
+
+/// Where its lines are.
+enum Feed {
+    File {
+        path: PathBuf,
+        /// The file being read, if any was written yet.
+        current: Option<LogFile>,
+    },
+    Journal(Journal),
+}
+
+impl Feed {
+    /// As errors call it.
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::File { path, .. } => path.clone(),
+            Self::Journal(_) => PathBuf::from("systemd's journal"),
+        }
+    }
 }
 
 /// Writes the logs of `containers` to `output`, one after the other, then follows all of them together.
@@ -91,17 +110,24 @@ pub fn logs(
     for source in &mut sources {
         if let Some(watch) = &mut watch {
             // Before the first read, so that nothing written in between goes unnoticed.
-            watch.add(&source.path);
+            if let Feed::File { path, .. } = &source.feed {
+                watch.add(path);
+            }
             source.monitor = monitor(&state, &source.id);
         }
-        first(source, options.tail, &mut buffer, output).map_err(wrote(&source.path))?;
+        first(source, options.tail, &mut buffer, output).map_err(wrote(source.feed.path()))?;
     }
     let Some(mut watch) = watch else { return Ok(()) };
     loop {
         for source in sources.iter_mut().filter(|source| !source.done) {
             // Asked before the last read: what was written before the monitor's end is then read.
             let alive = is_writing(&state, source);
-            more(source, &mut watch, &mut buffer, output).map_err(wrote(&source.path))?;
+            let path = source.feed.path();
+            match &mut source.feed {
+                Feed::File { path, current } => more(path, current, &mut source.printer, &mut watch, &mut buffer, output),
+                Feed::Journal(journal) => journal.more(!alive, &mut source.printer, output),
+            }
+            .map_err(wrote(path))?;
             source.done = !alive || source.printer.is_over();
         }
         let expired = options.until.is_some_and(|until| time::now() > until);
@@ -112,8 +138,8 @@ pub fn logs(
     }
 }
 
-fn wrote(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
-    Error::io("show log", path.to_owned())
+fn wrote(path: PathBuf) -> impl FnOnce(io::Error) -> Error {
+    Error::io("show log", path)
 }
 
 fn source(
@@ -125,20 +151,19 @@ fn source(
 ) -> Result<Source, Error> {
     let id = state.find(name)?;
     let record = state.read(&id)?;
-    match record.spec.logging.driver {
-        LogDriver::K8sFile => {}
-        LogDriver::Journald => {
-            return Err(Error::Conflict(format!(
-                "the log of {name} is in systemd's journal: use `journalctl CONTAINER_ID_FULL={id}`"
-            )));
+    let feed = match record.spec.logging.driver {
+        LogDriver::K8sFile => {
+            let path = record.spec.logging.path.clone().unwrap_or_else(|| engine.paths.log(&id));
+            Feed::File { path, current: None }
         }
+        LogDriver::Journald => Feed::Journal(Journal::new(&id)),
         driver @ (LogDriver::None | LogDriver::Passthrough) => {
             return Err(Error::Conflict(format!(
                 "{name} has no log to read: it was created with --log-driver {}",
                 driver.name()
             )));
         }
-    }
+    };
     let mut prefix = match look.view.names {
         Names::None => String::new(),
         Names::Id => id.get(..12).unwrap_or(&id).to_owned(),
@@ -158,8 +183,7 @@ fn source(
         prefix: prefix.into_bytes(),
         details: if look.view.details { details(&record).into_bytes() } else { Vec::new() },
     };
-    let path = record.spec.logging.path.unwrap_or_else(|| engine.paths.log(&id));
-    Ok(Source { id, path, printer: Printer::new(selection), current: None, monitor: None, done: false })
+    Ok(Source { id, feed, printer: Printer::new(selection), monitor: None, done: false })
 }
 
 /// `KEY=VALUE,…` and a blank; nothing when nothing is to be told, as docker has it.
@@ -176,7 +200,11 @@ fn details(record: &ContainerRecord) -> String {
 
 /// Prints what is there, or the end of it.
 fn first(source: &mut Source, tail: Option<u64>, buffer: &mut Vec<u8>, output: &mut Output<'_>) -> io::Result<()> {
-    let mut files = open_all(&source.path)?;
+    let (path, current) = match &mut source.feed {
+        Feed::File { path, current } => (path, current),
+        Feed::Journal(journal) => return journal.print(tail, &mut source.printer, output),
+    };
+    let mut files = open_all(path)?;
     let mut start = 0;
     if let Some(mut left) = tail {
         let mut open = [false; 2];
@@ -194,35 +222,42 @@ fn first(source: &mut Source, tail: Option<u64>, buffer: &mut Vec<u8>, output: &
             break;
         }
     }
-    source.current = files.pop();
+    *current = files.pop();
     Ok(())
 }
 
 /// Prints what came since, over rotations.
-fn more(source: &mut Source, watch: &mut Watch, buffer: &mut Vec<u8>, output: &mut Output<'_>) -> io::Result<()> {
+fn more(
+    path: &Path,
+    current: &mut Option<LogFile>,
+    printer: &mut Printer,
+    watch: &mut Watch,
+    buffer: &mut Vec<u8>,
+    output: &mut Output<'_>,
+) -> io::Result<()> {
     loop {
-        if let Some(current) = &mut source.current {
+        if let Some(current) = current {
             // Looked at first: once it is another file, nothing more is written to ours.
-            let same = current.is_current(&source.path);
-            current.print(&mut source.printer, buffer, output)?;
-            if same || source.printer.is_over() {
+            let same = current.is_current(path);
+            current.print(printer, buffer, output)?;
+            if same || printer.is_over() {
                 return Ok(());
             }
         }
-        let mut newer = match &source.current {
-            Some(current) => current.newer(&source.path)?,
-            None => open_all(&source.path)?,
+        let mut newer = match current {
+            Some(current) => current.newer(path)?,
+            None => open_all(path)?,
         };
         if newer.is_empty() {
             // Between the rename and the first line of the next file.
             return Ok(());
         }
-        watch.add(&source.path);
+        watch.add(path);
         let last = newer.pop();
         for file in &mut newer {
-            file.print(&mut source.printer, buffer, output)?;
+            file.print(printer, buffer, output)?;
         }
-        source.current = last;
+        *current = last;
     }
 }
 
@@ -270,12 +305,17 @@ impl Watch {
     }
 
     fn wait(&self, sources: &[Source], until: Option<i64>) -> Result<(), Error> {
-        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(1 + sources.len());
+        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(1 + 2 * sources.len());
         fds.extend(self.inotify.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
-        let live = sources.iter().filter(|source| !source.done);
-        fds.extend(live.filter_map(|source| source.monitor.as_ref()).map(|fd| PollFd::new(fd, PollFlags::IN)));
+        for source in sources.iter().filter(|source| !source.done) {
+            fds.extend(source.monitor.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
+            if let Feed::Journal(journal) = &source.feed {
+                fds.extend(journal.fd().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+            }
+        }
         // Without a monitor to watch (a container yet to start), or with a file system that sends no events, look again.
-        let blind = sources.iter().any(|source| !source.done && (source.monitor.is_none() || source.current.is_none()));
+        let unwritten = |source: &Source| matches!(source.feed, Feed::File { current: None, .. });
+        let blind = sources.iter().any(|source| !source.done && (source.monitor.is_none() || unwritten(source)));
         let mut wait = if blind { 100 } else { FALLBACK_MS };
         if let Some(until) = until {
             wait = wait.min(until.saturating_sub(time::now()) / 1_000_000 + 1).max(1);

@@ -17,6 +17,7 @@ mod idmap;
 pub(super) mod inside;
 pub mod inspect;
 mod log_file;
+mod log_journal;
 pub mod mount;
 pub mod logs;
 pub mod ls;
