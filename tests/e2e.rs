@@ -37,6 +37,7 @@ mod cli {
 }
 
 mod build {
+    mod elsewhere;
     mod safety;
     mod steps;
 }

@@ -555,7 +555,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__build)
-            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --help"
+            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -614,6 +614,10 @@ _kelp() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -871,7 +875,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__builder__subcmd__build)
-            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --help"
+            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -930,6 +934,10 @@ _kelp() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1231,7 +1239,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__buildx__subcmd__build)
-            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --help"
+            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1290,6 +1298,10 @@ _kelp() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3757,7 +3769,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__image__subcmd__build)
-            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --help"
+            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3816,6 +3828,10 @@ _kelp() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -430,17 +430,18 @@ complete -c kelp -n "__fish_kelp_using_subcommand export" -s h -l help -d 'Show 
 complete -c kelp -n "__fish_kelp_using_subcommand build" -s f -l file -d 'The Dockerfile (default: Dockerfile or Containerfile in the context; - is standard input)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l build-arg -d 'Value of an ARG; a name alone takes the caller\'s variable' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l build-arg-file -d 'Read values of ARGs from this file' -r -F
-complete -c kelp -n "__fish_kelp_using_subcommand build" -l build-context -d 'A further context: directory, docker-image://IMAGE or target:STAGE' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l build-context -d 'A further context: directory, git repository, archive\'s URL, docker-image://IMAGE, oci-layout://DIR[:TAG] or target:STAGE' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l ignorefile -d 'Read patterns of files to leave out from this file instead of .dockerignore' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l target -d 'Stage to build (default: the last one)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l secret -d 'Secret for RUN --mount=type=secret' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l ssh -d 'Agent for RUN --mount=type=ssh' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l pull -d 'Fetch base images: always, missing, newer, never' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -s t -l tag -d 'Name of the image' -r
-complete -c kelp -n "__fish_kelp_using_subcommand build" -s o -l output -d 'Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry[,dest=PATH]' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -s o -l output -d 'Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,name=NAME]' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l manifest -d 'Put the image into this list of images for several platforms, made if need be' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l label -d 'Label of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l annotation -d 'Annotation of the image\'s manifest' -r
-complete -c kelp -n "__fish_kelp_using_subcommand build" -l env -d 'Variable of the image, beneath those of the Dockerfile' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l env -d 'Variable of the image, beneath those of the Dockerfile; a name alone takes the caller\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l unsetenv -d 'Leave a variable out of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l unsetlabel -d 'Leave a label out of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l format -d 'oci or docker (default oci)' -r
@@ -452,8 +453,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand build" -l progress -d 'How pro
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l provenance -d 'Attestations are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l sbom -d 'Software lists are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l no-cache-filter -d 'Take nothing from the cache for these stages' -r
-complete -c kelp -n "__fish_kelp_using_subcommand build" -l cache-from -d 'Take results from this directory too: DIR or type=local,src=DIR' -r
-complete -c kelp -n "__fish_kelp_using_subcommand build" -l cache-to -d 'Put results into this directory: DIR or type=local,dest=DIR' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l cache-from -d 'Take results also from here: type=registry,ref=NAME, type=local,src=DIR, or NAME' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l cache-to -d 'Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min only those in the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l network -l net -d 'Network of RUN: default, none, host' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l add-host -d 'Line of /etc/hosts' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l dns -d 'Name server' -r
@@ -1114,17 +1115,18 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and not __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -s f -l file -d 'The Dockerfile (default: Dockerfile or Containerfile in the context; - is standard input)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG; a name alone takes the caller\'s variable' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l build-arg-file -d 'Read values of ARGs from this file' -r -F
-complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l build-context -d 'A further context: directory, docker-image://IMAGE or target:STAGE' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l build-context -d 'A further context: directory, git repository, archive\'s URL, docker-image://IMAGE, oci-layout://DIR[:TAG] or target:STAGE' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l ignorefile -d 'Read patterns of files to leave out from this file instead of .dockerignore' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l target -d 'Stage to build (default: the last one)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l secret -d 'Secret for RUN --mount=type=secret' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l ssh -d 'Agent for RUN --mount=type=ssh' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l pull -d 'Fetch base images: always, missing, newer, never' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -s t -l tag -d 'Name of the image' -r
-complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -s o -l output -d 'Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry[,dest=PATH]' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -s o -l output -d 'Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,name=NAME]' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l manifest -d 'Put the image into this list of images for several platforms, made if need be' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l label -d 'Label of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l annotation -d 'Annotation of the image\'s manifest' -r
-complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l env -d 'Variable of the image, beneath those of the Dockerfile' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l env -d 'Variable of the image, beneath those of the Dockerfile; a name alone takes the caller\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l unsetenv -d 'Leave a variable out of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l unsetlabel -d 'Leave a label out of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l format -d 'oci or docker (default oci)' -r
@@ -1136,8 +1138,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcomm
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l provenance -d 'Attestations are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l sbom -d 'Software lists are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l no-cache-filter -d 'Take nothing from the cache for these stages' -r
-complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l cache-from -d 'Take results from this directory too: DIR or type=local,src=DIR' -r
-complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l cache-to -d 'Put results into this directory: DIR or type=local,dest=DIR' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l cache-from -d 'Take results also from here: type=registry,ref=NAME, type=local,src=DIR, or NAME' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l cache-to -d 'Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min only those in the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l network -l net -d 'Network of RUN: default, none, host' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l add-host -d 'Line of /etc/hosts' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l dns -d 'Name server' -r
@@ -1433,17 +1435,18 @@ complete -c kelp -n "__fish_kelp_using_subcommand builder; and not __fish_seen_s
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -s f -l file -d 'The Dockerfile (default: Dockerfile or Containerfile in the context; - is standard input)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG; a name alone takes the caller\'s variable' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l build-arg-file -d 'Read values of ARGs from this file' -r -F
-complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l build-context -d 'A further context: directory, docker-image://IMAGE or target:STAGE' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l build-context -d 'A further context: directory, git repository, archive\'s URL, docker-image://IMAGE, oci-layout://DIR[:TAG] or target:STAGE' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l ignorefile -d 'Read patterns of files to leave out from this file instead of .dockerignore' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l target -d 'Stage to build (default: the last one)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l secret -d 'Secret for RUN --mount=type=secret' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l ssh -d 'Agent for RUN --mount=type=ssh' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l pull -d 'Fetch base images: always, missing, newer, never' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -s t -l tag -d 'Name of the image' -r
-complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -s o -l output -d 'Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry[,dest=PATH]' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -s o -l output -d 'Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,name=NAME]' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l manifest -d 'Put the image into this list of images for several platforms, made if need be' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l label -d 'Label of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l annotation -d 'Annotation of the image\'s manifest' -r
-complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l env -d 'Variable of the image, beneath those of the Dockerfile' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l env -d 'Variable of the image, beneath those of the Dockerfile; a name alone takes the caller\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l unsetenv -d 'Leave a variable out of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l unsetlabel -d 'Leave a label out of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l format -d 'oci or docker (default oci)' -r
@@ -1455,8 +1458,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l provenance -d 'Attestations are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l sbom -d 'Software lists are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l no-cache-filter -d 'Take nothing from the cache for these stages' -r
-complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l cache-from -d 'Take results from this directory too: DIR or type=local,src=DIR' -r
-complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l cache-to -d 'Put results into this directory: DIR or type=local,dest=DIR' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l cache-from -d 'Take results also from here: type=registry,ref=NAME, type=local,src=DIR, or NAME' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l cache-to -d 'Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min only those in the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l network -l net -d 'Network of RUN: default, none, host' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l add-host -d 'Line of /etc/hosts' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l dns -d 'Name server' -r
@@ -1531,17 +1534,18 @@ complete -c kelp -n "__fish_kelp_using_subcommand buildx; and not __fish_seen_su
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -s f -l file -d 'The Dockerfile (default: Dockerfile or Containerfile in the context; - is standard input)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG; a name alone takes the caller\'s variable' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l build-arg-file -d 'Read values of ARGs from this file' -r -F
-complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l build-context -d 'A further context: directory, docker-image://IMAGE or target:STAGE' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l build-context -d 'A further context: directory, git repository, archive\'s URL, docker-image://IMAGE, oci-layout://DIR[:TAG] or target:STAGE' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l ignorefile -d 'Read patterns of files to leave out from this file instead of .dockerignore' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l target -d 'Stage to build (default: the last one)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l secret -d 'Secret for RUN --mount=type=secret' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l ssh -d 'Agent for RUN --mount=type=ssh' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l pull -d 'Fetch base images: always, missing, newer, never' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -s t -l tag -d 'Name of the image' -r
-complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -s o -l output -d 'Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry[,dest=PATH]' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -s o -l output -d 'Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,name=NAME]' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l manifest -d 'Put the image into this list of images for several platforms, made if need be' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l label -d 'Label of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l annotation -d 'Annotation of the image\'s manifest' -r
-complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l env -d 'Variable of the image, beneath those of the Dockerfile' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l env -d 'Variable of the image, beneath those of the Dockerfile; a name alone takes the caller\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l unsetenv -d 'Leave a variable out of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l unsetlabel -d 'Leave a label out of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l format -d 'oci or docker (default oci)' -r
@@ -1553,8 +1557,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcom
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l provenance -d 'Attestations are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l sbom -d 'Software lists are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l no-cache-filter -d 'Take nothing from the cache for these stages' -r
-complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l cache-from -d 'Take results from this directory too: DIR or type=local,src=DIR' -r
-complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l cache-to -d 'Put results into this directory: DIR or type=local,dest=DIR' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l cache-from -d 'Take results also from here: type=registry,ref=NAME, type=local,src=DIR, or NAME' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l cache-to -d 'Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min only those in the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l network -l net -d 'Network of RUN: default, none, host' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l add-host -d 'Line of /etc/hosts' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l dns -d 'Name server' -r

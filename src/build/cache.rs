@@ -4,6 +4,7 @@
 //! build/steps/<key>/entry.json   what it is; without it, or unreadable, the step is not here
 //! build/steps/<key>/fs           the files, until they become a layer of an image
 //! build/tmp/<name>/              a step in the making, its `lock` held; unlocked it is garbage
+//! build/old/                     steps taken out of the cache while builds may still use them
 //! build/locks/<key>              held by who makes that step
 //! build/mounts/<id>/             `RUN --mount=type=cache`
 //! build/synced.json              up to when entries of earlier boots have reached the disk
@@ -122,6 +123,11 @@ impl Cache {
     }
 
     fn read(&self, key: &str) -> Option<Entry> {
+        self.record(key).filter(|entry| self.files_are_here(entry))
+    }
+
+    /// What is written of a step, wherever its files are.
+    fn record(&self, key: &str) -> Option<Entry> {
         let path = self.entry_dir(key).join(ENTRY);
         let meta = fs::metadata(&path).ok()?;
         if meta.len() > MAX_ENTRY {
@@ -129,8 +135,7 @@ impl Cache {
         }
         let entry: Entry = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
         let safe = entry.boot == boot_id() || self.synced.get(&entry.boot).is_some_and(|until| entry.created <= *until);
-        let whole = entry.version == VERSION && entry.key == key && safe;
-        (whole && self.files_are_here(&entry)).then_some(entry)
+        (entry.version == VERSION && entry.key == key && safe).then_some(entry)
     }
 
     fn files_are_here(&self, entry: &Entry) -> bool {
@@ -141,12 +146,33 @@ impl Cache {
         }
     }
 
-    /// The files of a step; none when it made none.
+    /// As [`Cache::get`], and waits for one whose files are just being made a layer.
+    ///
+    /// # Errors
+    /// When its lock cannot be made.
+    pub fn settled(&self, key: &str) -> Result<Option<Entry>, Error> {
+        if let Some(entry) = self.get(key) {
+            return Ok(Some(entry));
+        }
+        let Some(entry) = self.record(key) else { return Ok(None) };
+        let moving = match &entry.outcome {
+            Outcome::Same(other) => other,
+            Outcome::Own | Outcome::Nothing | Outcome::Layer(_) => key,
+        };
+        let _lock = self.lock(moving, &mut || ())?;
+        Ok(self.get(key))
+    }
+
+    fn required(&self, key: &str) -> Result<Entry, Error> {
+        self.settled(key)?.ok_or_else(|| Error::Storage(format!("the build cache lost step {key}: build again")))
+    }
+
+    /// The files of a step; none when it made none. They move once, when they become a layer.
     ///
     /// # Errors
     /// When they have gone (a cache that was cleared meanwhile).
     pub fn files(&self, key: &str) -> Result<Option<PathBuf>, Error> {
-        let entry = self.get(key).ok_or_else(|| Error::Storage(format!("the build cache lost step {key}: build again")))?;
+        let entry = self.required(key)?;
         match &entry.outcome {
             Outcome::Own => Ok(Some(self.entry_dir(&entry.key).join(TREE))),
             Outcome::Layer(layer) => Ok(LayerStore::open(&self.data).dir(layer)),
@@ -168,14 +194,18 @@ impl Cache {
     pub fn scratch(&self) -> Result<Scratch, Error> {
         let tmp = self.root.join("tmp");
         make_dir(&tmp)?;
-        let name = random_name()?;
-        let dir = tmp.join(&name);
-        DirBuilder::new().mode(0o700).create(&dir).map_err(Error::io("create directory", &dir))?;
-        let lock = open_lock(&dir.join(LOCK))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-            return Err(Error::Storage(format!("{} is not ours", dir.display())));
+        loop {
+            let name = random_name()?;
+            let dir = tmp.join(&name);
+            DirBuilder::new().mode(0o700).create(&dir).map_err(Error::io("create directory", &dir))?;
+            let path = dir.join(LOCK);
+            let lock = open_lock(&path)?;
+            let taken = flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
+            // One that sweeps may meet it before it is locked: then that one removes it.
+            if !taken && is_at(&lock, &path) {
+                return Ok(Scratch { root: self.root.clone(), name, _lock: lock });
+            }
         }
-        Ok(Scratch { root: self.root.clone(), name, _lock: lock })
     }
 
     /// Waits until nobody else makes the step.
@@ -242,9 +272,9 @@ impl Cache {
     /// # Errors
     /// Those of `take`; a step that has gone.
     pub fn into_layer(&self, key: &str, take: impl FnOnce(&Path) -> Result<Digest, Error>) -> Result<Option<Digest>, Error> {
-        let entry = self.get(key).ok_or_else(|| Error::Storage(format!("the build cache lost step {key}: build again")))?;
-        let _lock = self.lock(&entry.key, &mut || ())?;
-        let entry = self.get(&entry.key).ok_or_else(|| Error::Storage(format!("the build cache lost step {key}: build again")))?;
+        let key = self.required(key)?.key;
+        let _lock = self.lock(&key, &mut || ())?;
+        let entry = self.get(&key).ok_or_else(|| Error::Storage(format!("the build cache lost step {key}: build again")))?;
         match entry.outcome.clone() {
             Outcome::Nothing | Outcome::Same(_) => Ok(None),
             Outcome::Layer(layer) => Ok(Some(layer)),
@@ -318,14 +348,16 @@ impl Cache {
         }
     }
 
-    /// Removes a step, its layer being left to the image store.
+    /// Removes a step, its layer being left to the image store. Its own files stay for builds that use them, up to
+    /// [`Cache::clear`].
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn remove(&self, key: &str) -> Result<(), Error> {
         let from = self.entry_dir(key);
-        let scratch = self.scratch()?;
-        let to = scratch.dir().join("gone");
+        let old = self.root.join("old");
+        make_dir(&old)?;
+        let to = old.join(random_name()?);
         match fs::rename(&from, &to) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -376,18 +408,43 @@ impl Cache {
         }
     }
 
+    /// Deletes the files of steps that were removed, if no build is at work.
+    ///
+    /// # Errors
+    /// When they cannot be moved out of the way.
+    pub fn clear(&self) -> Result<(), Error> {
+        let old = self.root.join("old");
+        if !old.exists() {
+            return Ok(());
+        }
+        let Some(alone) = self.alone()? else { return Ok(()) };
+        let scratch = self.scratch()?;
+        fs::rename(&old, scratch.dir().join("gone")).map_err(Error::io("remove", &old))?;
+        // Deleting may take long, and nobody needs to wait for it.
+        drop(alone);
+        drop(scratch);
+        Ok(())
+    }
+
     /// Removes what interrupted builds left.
     pub fn sweep(&self) {
         let tmp = self.root.join("tmp");
         for name in names(&tmp).unwrap_or_default() {
             let dir = tmp.join(&name);
-            let free = match File::open(dir.join(LOCK)) {
-                Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok(),
+            match File::open(dir.join(LOCK)) {
+                Ok(lock) => {
+                    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                        remove_below(&tmp, &name);
+                    }
+                    // Up to here, so that whoever just made it sees that it is no longer theirs.
+                    drop(lock);
+                }
                 // Made this moment, or its end begun: old ones only.
-                Err(_) => fs::metadata(&dir).is_ok_and(|meta| meta.modified().is_ok_and(is_old)),
-            };
-            if free {
-                remove_below(&tmp, &name);
+                Err(_) => {
+                    if fs::metadata(&dir).is_ok_and(|meta| meta.modified().is_ok_and(is_old)) {
+                        remove_below(&tmp, &name);
+                    }
+                }
             }
         }
         let locks = self.root.join("locks");
@@ -576,6 +633,62 @@ mod tests {
         assert!(cache.get(&key).is_none());
         cache.remove(&key).unwrap();
         assert!(names(&dir.join("build/tmp")).unwrap().is_empty());
+        // The files go when no build uses the cache.
+        let busy = cache.in_use().unwrap();
+        cache.clear().unwrap();
+        assert!(!names(&dir.join("build/old")).unwrap().is_empty());
+        drop(busy);
+        cache.clear().unwrap();
+        assert!(!dir.join("build/old").exists());
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn sweeping_takes_nothing_from_those_who_begin() {
+        let dir = std::env::temp_dir().join(format!("kelp-cache-race-{}", std::process::id()));
+        let cache = Cache::open(&dir);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..300).for_each(|_| cache.sweep()));
+                scope.spawn(|| {
+                    for _ in 0..300 {
+                        let scratch = cache.scratch().unwrap();
+                        fs::create_dir(scratch.upper()).unwrap();
+                        fs::write(scratch.upper().join("file"), "x").unwrap();
+                        assert!(scratch.upper().join("file").exists());
+                    }
+                });
+            }
+        });
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn who_meets_files_on_the_move_waits() {
+        let dir = std::env::temp_dir().join(format!("kelp-cache-move-{}", std::process::id()));
+        let cache = Cache::open(&dir);
+        let key = "a".repeat(64);
+        let scratch = cache.scratch().unwrap();
+        fs::create_dir(scratch.upper()).unwrap();
+        cache.publish(&scratch, &Entry::new(&key, "RUN x", 1, Outcome::Own)).unwrap();
+        cache.same("b", &key, "RUN x").unwrap();
+        let (began, begun) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                cache.into_layer(&key, |files| {
+                    let away = dir.join("away");
+                    fs::rename(files, &away).unwrap();
+                    began.send(()).unwrap();
+                    std::thread::sleep(std::time::Duration::from_millis(50));
+                    // Back, as if nothing had been: this test has no layer store.
+                    fs::rename(&away, files).unwrap();
+                    Err(Error::Internal("not today".to_owned()))
+                })
+            });
+            begun.recv().unwrap();
+            assert!(cache.get("b").is_none());
+            assert!(cache.files("b").unwrap().is_some_and(|files| files.exists()));
+        });
         fs::remove_dir_all(&dir).unwrap();
     }
 

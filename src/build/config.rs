@@ -58,7 +58,7 @@ pub(super) fn set_env(env: &mut Vec<String>, key: &str, value: &str) {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Said {
     /// `CMD`: an `ENTRYPOINT` after it leaves it alone, but drops the base's.
-    pub cmd: bool,
+    pub(super) cmd: bool,
 }
 
 /// Applies an instruction; `None` when it is one that has to do with files.

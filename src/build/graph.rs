@@ -10,24 +10,24 @@ use crate::spec::Platform;
 #[derive(Debug)]
 pub(super) struct Graph {
     /// As read.
-    pub file: Dockerfile,
+    pub(super) file: Dockerfile,
     /// The arguments before the first stage.
-    pub globals: Globals,
+    pub(super) globals: Globals,
     /// In the order of the file.
-    pub stages: Vec<Node>,
+    pub(super) stages: Vec<Node>,
     /// The one that is wanted.
-    pub target: usize,
+    pub(super) target: usize,
 }
 
 /// A stage.
 #[derive(Debug)]
 pub(super) struct Node {
     /// What it starts from.
-    pub from: From,
+    pub(super) from: From,
     /// What it is built for, when it says so.
-    pub platform: Option<Platform>,
+    pub(super) platform: Option<Platform>,
     /// Stages it is known to need. `ONBUILD` of its base may need more.
-    pub needs: BTreeSet<usize>,
+    pub(super) needs: BTreeSet<usize>,
 }
 
 impl Graph {

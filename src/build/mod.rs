@@ -8,6 +8,7 @@ pub mod check;
 pub mod context;
 mod config;
 pub mod dockerfile;
+pub mod epoch;
 mod exec;
 mod git;
 mod graph;
@@ -18,6 +19,7 @@ pub mod progress;
 pub mod prune;
 pub mod source;
 mod squash;
+mod transfer;
 
 pub use self::exec::Failed;
 use self::exec::Surroundings;

@@ -1,9 +1,10 @@
 //! What one build is asked to do: plain data that doors (command line, compose, REST) fill. Files are named, not read.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
-use crate::engine::options::PullOptions;
+use crate::engine::options::{PullOptions, PushOptions};
 pub use crate::image::compose::Format;
 use crate::spec::{ContainerSpec, NetworkMode, Platform};
 
@@ -62,10 +63,12 @@ pub struct BuildOptions {
     pub squash: Squash,
     /// What becomes of the result.
     pub outputs: Vec<Output>,
-    /// `--cache-from`: directories written by `--cache-to`.
-    pub cache_from: Vec<PathBuf>,
+    /// How images are sent.
+    pub push: PushOptions,
+    /// `--cache-from`: what `--cache-to` wrote.
+    pub cache_from: Vec<CachePlace>,
     /// `--cache-to`.
-    pub cache_to: Vec<PathBuf>,
+    pub cache_to: Vec<CacheTarget>,
     /// Steps at the same time; 0 chooses.
     pub jobs: usize,
     /// `--timestamp`, SOURCE_DATE_EPOCH: seconds since 1970, the time of the image and the latest of its files.
@@ -85,6 +88,49 @@ pub enum NamedContext {
     Image(String),
     /// A stage of the Dockerfile (`target:`).
     Stage(String),
+    /// A git repository or the address of an archive. Doors fetch it and put its directory in its place.
+    Remote(String),
+}
+
+/// A cache elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CachePlace {
+    /// An OCI layout, and the tag in it.
+    Directory(PathBuf, String),
+    /// A name on a registry.
+    Registry(String),
+}
+
+impl CachePlace {
+    /// As images are named.
+    pub(super) fn image(&self) -> String {
+        match self {
+            Self::Directory(path, tag) => format!("oci:{}:{tag}", path.display()),
+            Self::Registry(name) => format!("docker://{name}"),
+        }
+    }
+}
+
+impl fmt::Display for CachePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path, _) => write!(f, "{}", path.display()),
+            Self::Registry(name) => f.write_str(name),
+        }
+    }
+}
+
+/// `--cache-to`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CacheTarget {
+    /// Where.
+    pub place: CachePlace,
+    /// The steps of all stages, not only (`mode=min`) of those that are in the image.
+    pub all: bool,
+    /// A cache that cannot be written does not make the build fail.
+    pub ignore_error: bool,
+    /// How its layers are sent.
+    pub push: PushOptions,
 }
 
 /// Where a secret comes from.
@@ -119,6 +165,10 @@ pub enum Output {
     Tar(Option<PathBuf>),
     /// The image as an OCI archive.
     Oci(Option<PathBuf>),
+    /// The image as an OCI layout in a directory.
+    OciLayout(PathBuf),
+    /// Nothing but the cache.
+    Nothing,
     /// The image as a docker archive.
     Docker(Option<PathBuf>),
     /// Pushed to a registry.

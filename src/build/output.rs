@@ -36,11 +36,16 @@ impl Build<'_> {
                 Output::Image | Output::Push => "exporting to image".to_owned(),
                 Output::Local(_) => "exporting to client directory".to_owned(),
                 Output::Tar(_) => "exporting to client tarball".to_owned(),
-                Output::Oci(_) => "exporting to oci image format".to_owned(),
+                Output::Oci(_) | Output::OciLayout(_) => "exporting to oci image format".to_owned(),
+                Output::Nothing => continue,
                 Output::Docker(_) => "exporting to docker image format".to_owned(),
             });
             self.sink.now(step, What::Started);
-            match self.output(result, output, step, &mut built) {
+            let done = self.output(result, output, step, &mut built).and_then(|()| match output {
+                Output::Push => self.push(&mut built, step),
+                _ => Ok(()),
+            });
+            match done {
                 Ok(()) => self.sink.now(step, What::Done),
                 Err(failure) => {
                     self.sink.now(step, What::Failed { message: failure.message(), exit: None });
@@ -48,6 +53,7 @@ impl Build<'_> {
                 }
             }
         }
+        self.export_caches(result)?;
         Ok(built)
     }
 
@@ -72,10 +78,12 @@ impl Build<'_> {
             Output::Tar(path) => {
                 let mut out = open_output(path.as_deref())?;
                 self.tar(result, &mut *out)?;
-                close_output(out, path.as_deref())
+                Ok(close_output(out, path.as_deref())?)
             }
-            Output::Oci(path) => self.archive(result, SaveFormat::Oci, path.as_deref(), built),
-            Output::Docker(path) => self.archive(result, SaveFormat::Docker, path.as_deref(), built),
+            Output::Oci(path) => self.archive(result, SaveFormat::Oci, Place::File(path.as_deref()), built),
+            Output::OciLayout(dir) => self.archive(result, SaveFormat::Oci, Place::Directory(dir), built),
+            Output::Docker(path) => self.archive(result, SaveFormat::Docker, Place::File(path.as_deref()), built),
+            Output::Nothing => Ok(()),
         }
     }
 
@@ -154,7 +162,7 @@ impl Build<'_> {
     }
 
     /// The digest of a step's files as a layer on those the configuration has so far.
-    fn layer(&self, layer: &LayerRef, config: &ImageConfig) -> Result<Option<Digest>, Failure> {
+    pub(super) fn layer(&self, layer: &LayerRef, config: &ImageConfig) -> Result<Option<Digest>, Failure> {
         let key = match layer {
             LayerRef::Layer(digest) => return Ok(Some(digest.clone())),
             LayerRef::Step(key) => key,
@@ -176,20 +184,24 @@ impl Build<'_> {
 
     /// One layer of several steps.
     fn squashed(&self, layers: &[LayerRef], config: &ImageConfig) -> Result<Option<Digest>, Failure> {
-        let paths = self.paths(layers)?;
-        if paths.is_empty() {
+        if self.paths(layers)?.is_empty() {
             return Ok(None);
         }
-        let scratch = self.cache.scratch()?;
-        let into = scratch.subdir("squash")?;
-        super::squash::merge(&paths, &into)?;
+        let (_scratch, into) = self.steadily(layers, |paths| {
+            let scratch = self.cache.scratch()?;
+            let into = scratch.subdir("squash")?;
+            super::squash::merge(paths, &into)?;
+            Ok((scratch, into))
+        })?;
         Ok(Some(self.take(&into, config)?))
     }
 
-    fn open_layers(&self, layers: &[LayerRef]) -> Result<Vec<OwnedFd>, Error> {
+    fn open_layers(&self, layers: &[LayerRef]) -> Result<Vec<OwnedFd>, Failure> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let open = |path: &PathBuf| rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| Error::io("open", path)(errno.into()));
-        self.paths(layers)?.iter().rev().map(open).collect()
+        let open = |path: &PathBuf| {
+            rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| Failure::from(Error::io("open", path)(errno.into())))
+        };
+        self.steadily(layers, |paths| paths.iter().rev().map(open).collect())
     }
 
     fn tar(&self, result: &StageResult, out: &mut dyn Write) -> Result<(), Failure> {
@@ -215,27 +227,40 @@ impl Build<'_> {
     }
 
     /// The image as an archive. It goes again unless it was here before.
-    fn archive(&self, result: &StageResult, format: SaveFormat, path: Option<&Path>, built: &mut Built) -> Result<(), Failure> {
+    fn archive(&self, result: &StageResult, format: SaveFormat, place: Place<'_>, built: &mut Built) -> Result<(), Failure> {
         let names = self.names()?;
         let before = self.store.records()?;
         let record = self.register(result, Vec::new())?;
         let known = built.image.is_some() || before.iter().any(|other| other.id == record.id);
         let id = record.id.clone();
         let image = Image { record, names: Vec::new(), repo_digests: Vec::new() };
-        let mut out = open_output(path)?;
         let how = archive::SaveOptions { format, ..archive::SaveOptions::default() };
-        let saved = archive::Subject::new(&self.store, image, &names)
-            .and_then(|subject| archive::save(&self.store, &[subject], &how, archive::Target::Stream(&mut *out)).map(drop))
-            .map_err(Error::from);
+        let subject = archive::Subject::new(&self.store, image, &names).map_err(Error::from);
+        let saved = subject.and_then(|subject| match place {
+            Place::Directory(dir) => Ok(archive::save(&self.store, &[subject], &how, archive::Target::Directory(dir)).map(drop)?),
+            Place::File(path) => {
+                let mut out = open_output(path)?;
+                archive::save(&self.store, &[subject], &how, archive::Target::Stream(&mut *out))?;
+                close_output(out, path)
+            }
+        });
         if !known {
             self.store.remove(&id.to_string(), Removal::force(true), &|_| None).ok();
         }
         saved?;
-        close_output(out, path)?;
         built.image.get_or_insert(id.to_string());
         built.names = names.iter().map(ToString::to_string).collect();
         Ok(())
     }
+}
+
+/// Where an archive goes.
+#[derive(Clone, Copy)]
+enum Place<'p> {
+    /// A file, or standard output.
+    File(Option<&'p Path>),
+    /// An OCI layout.
+    Directory(&'p Path),
 }
 
 /// A file beside its place, or standard output.
@@ -250,7 +275,7 @@ fn open_output(path: Option<&Path>) -> Result<Box<dyn Write>, Error> {
     }
 }
 
-fn close_output(mut out: Box<dyn Write>, path: Option<&Path>) -> Result<(), Failure> {
+fn close_output(mut out: Box<dyn Write>, path: Option<&Path>) -> Result<(), Error> {
     out.flush().map_err(|error: io::Error| Error::io("write", path.unwrap_or(Path::new("standard output")))(error))?;
     drop(out);
     if let Some(path) = path {

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -32,6 +33,8 @@ pub struct Fetched {
     dockerfile: Option<String>,
     /// It came from elsewhere: nothing of it is to be trusted.
     remote: bool,
+    /// The time of what came from elsewhere (its commit, what the server says, its newest file), seconds since 1970.
+    pub time: Option<i64>,
     /// Keeps what was fetched.
     _scratch: Option<Scratch>,
 }
@@ -56,22 +59,24 @@ pub fn fetch(engine: &Engine, context: &str, directory: &Path) -> Result<Fetched
         let input = BufReader::with_capacity(256 << 10, std::io::stdin());
         return stream(engine, Box::new(input), "standard input");
     }
-    if let Some(repository) = Repository::parse(context) {
+    if let Some(repository) = Repository::parse(context)? {
         let scratch = Cache::open(&engine.paths.data).scratch()?;
         let dir = scratch.subdir("context")?;
-        repository.fetch(&dir, false)?;
+        let time = repository.fetch(&dir, false)?.time;
         let dir = repository.directory(&dir)?;
-        return Ok(Fetched { dir: Some(dir), dockerfile: None, remote: true, _scratch: Some(scratch) });
+        return Ok(Fetched { dir: Some(dir), dockerfile: None, remote: true, time, _scratch: Some(scratch) });
     }
     if context.starts_with("http://") || context.starts_with("https://") {
         let body = download(context).map_err(Error::Registry)?;
-        return stream(engine, Box::new(BufReader::with_capacity(256 << 10, body)), "the context");
+        let time = body.modified;
+        let fetched = stream(engine, Box::new(BufReader::with_capacity(256 << 10, body)), "the context")?;
+        return Ok(Fetched { time: time.or(fetched.time), ..fetched });
     }
     let path = directory.join(context);
     match path.metadata() {
         Ok(meta) if meta.is_dir() => {
             let dir = path.canonicalize().map_err(Error::io("open context", &path))?;
-            Ok(Fetched { dir: Some(dir), dockerfile: None, remote: false, _scratch: None })
+            Ok(Fetched { dir: Some(dir), dockerfile: None, remote: false, time: None, _scratch: None })
         }
         Ok(_) => Err(Error::Usage(format!("the context {context} is no directory: give a directory, a URL, or - for standard input"))),
         Err(error) => Err(Error::io("open context", &path)(error)),
@@ -90,7 +95,7 @@ fn stream(engine: &Engine, mut input: Box<dyn std::io::BufRead>, what: &str) -> 
         if text.trim().is_empty() {
             return Err(Error::Usage(format!("{what} is empty: it must be an archive or a Dockerfile")));
         }
-        return Ok(Fetched { dir: None, dockerfile: Some(text), remote: true, _scratch: None });
+        return Ok(Fetched { dir: None, dockerfile: Some(text), remote: true, time: None, _scratch: None });
     }
     let scratch = Cache::open(&engine.paths.data).scratch()?;
     let dir = scratch.subdir("context")?;
@@ -98,7 +103,24 @@ fn stream(engine: &Engine, mut input: Box<dyn std::io::BufRead>, what: &str) -> 
     let options = UnpackOptions { owners: Owners::Caller, whiteouts: Whiteouts::Literal, ..UnpackOptions::default() };
     let reader = Decoder::new(input).map_err(failed)?;
     unpack::unpack_layer(reader, top.as_fd(), &options).map_err(|error| Error::Usage(format!("{what}: {error}")))?;
-    Ok(Fetched { dir: Some(dir), dockerfile: None, remote: true, _scratch: Some(scratch) })
+    let time = newest(&dir);
+    Ok(Fetched { dir: Some(dir), dockerfile: None, remote: true, time, _scratch: Some(scratch) })
+}
+
+/// When the last of the files in a directory was changed.
+fn newest(dir: &Path) -> Option<i64> {
+    let mut newest = None;
+    let mut todo = vec![dir.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let Ok(meta) = entry.metadata() else { continue };
+            if meta.is_dir() {
+                todo.push(entry.path());
+            }
+            newest = newest.max(Some(meta.mtime()));
+        }
+    }
+    newest
 }
 
 impl Fetched {
@@ -169,17 +191,24 @@ impl Fetched {
                 _ => {}
             }
         }
-        let Some(dir) = &self.dir else { return Ok(None) };
-        let top = File::open(dir).map_err(Error::io("open context", dir))?;
-        for name in [".containerignore", ".dockerignore"] {
-            match root::open(top.as_fd(), Path::new(name), OFlags::RDONLY | OFlags::NONBLOCK) {
-                Ok(fd) => return Ok(Some((name.to_owned(), read(File::from(fd), &dir.join(name))?))),
-                Err(rustix::io::Errno::NOENT) => {}
-                Err(errno) => return Err(Error::io("read", dir.join(name))(errno.into())),
-            }
-        }
-        Ok(None)
+        self.dir.as_deref().map_or(Ok(None), ignore_file)
     }
+}
+
+/// The ignore file at the top of a context: its name and text. Links lead nowhere outside.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub(super) fn ignore_file(dir: &Path) -> Result<Option<(String, String)>, Error> {
+    let top = File::open(dir).map_err(Error::io("open context", dir))?;
+    for name in [".containerignore", ".dockerignore"] {
+        match root::open(top.as_fd(), Path::new(name), OFlags::RDONLY | OFlags::NONBLOCK) {
+            Ok(fd) => return Ok(Some((name.to_owned(), read(File::from(fd), &dir.join(name))?))),
+            Err(rustix::io::Errno::NOENT) => {}
+            Err(errno) => return Err(Error::io("read", dir.join(name))(errno.into())),
+        }
+    }
+    Ok(None)
 }
 
 fn read(file: impl Read, path: &Path) -> Result<String, Error> {

@@ -185,6 +185,7 @@ fn a_killed_build_leaves_usable_cache() {
     }
     process.signal(rustix::process::Signal::KILL);
     process.wait();
+    kelp.no_process_left();
     context(&kelp, &[("Dockerfile", "FROM busybox\nRUN echo done > /first\nRUN echo more > /second\n")]);
     let out = build(&kelp, &["-t", "after"]);
     out.success();

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub(crate) mod command;
+pub(crate) mod files;
 pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod image;
@@ -57,6 +58,7 @@ fn lacks(feature: &str) -> Option<String> {
         "skopeo" => on_path("skopeo"),
         "openssl" => on_path("openssl"),
         "vm" => std::env::var_os("KELP_TEST_VM_DIR").is_none().then(|| "no virtual machine: KELP_TEST_VM=1 contrib/test makes one".to_owned()),
+        "git" => on_path("git"),
         "podman" => on_path("podman").or_else(|| on_path("runc")),
         "buildah" => on_path("buildah"),
         "busybox" => (!Path::new("/bin/busybox").exists()).then(|| "no /bin/busybox".to_owned()),

@@ -25,6 +25,7 @@ pub use ast::{
     MountKind, MountOptions, OnBuild, Pair, Run, RunNetwork, RunSecurity, Script, Sharing, Source, Span, Stage,
 };
 pub use error::{Fault, ParseError};
+pub(super) use error::did_you_mean;
 pub use expand::{Env, ExpandError, Expansion, NoEnv, Word};
 pub use expose::ports;
 pub use parse::trigger;

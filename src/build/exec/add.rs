@@ -97,12 +97,12 @@ impl Stage<'_> {
 
     /// What a source is, and what it counts as in the key.
     fn part(&self, text: &str, checksum: Option<&str>, step: &Step<'_>, fetched: &Scratch) -> Result<(Part, String), Failure> {
-        if let Some(repository) = Repository::parse(text) {
+        if let Some(repository) = Repository::parse(text)? {
             let commit = repository.commit(&fetched.dir())?;
             if let Some(wanted) = checksum.filter(|wanted| !commit.starts_with(wanted.trim_start_matches("sha1:"))) {
                 return Err(Failure::Said(format!("checksum mismatch: {} is commit {commit}, not {wanted}", repository.shown())));
             }
-            let by = Key::new("git").text(&repository.shown()).text(&repository.subdir).text(&commit).finish();
+            let by = Key::new("git").text(&repository.described()).text(&commit).finish();
             return Ok((Part::Git { repository, commit }, by));
         }
         if !text.starts_with("http://") && !text.starts_with("https://") {
@@ -202,7 +202,7 @@ impl Stage<'_> {
             Part::File { path, name, modified } => self.add_file(path, name, *modified, add, flags, view, id),
             Part::Git { repository, commit } => {
                 let dir = scratch.subdir("repository")?;
-                let got = repository.fetch(&dir, add.keep_git_dir == Some(true))?;
+                let got = repository.fetch(&dir, add.keep_git_dir == Some(true))?.commit;
                 if got != *commit && !got.starts_with(commit.as_str()) {
                     return Err(Failure::Said(format!("{} changed while it was fetched: build again", repository.shown())));
                 }

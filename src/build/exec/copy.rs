@@ -111,7 +111,7 @@ impl Build<'_> {
         let (dir, ignore) = match name {
             None => (self.options.context.clone(), self.options.ignore.clone()),
             Some(name) => match self.options.contexts.get(name) {
-                Some(NamedContext::Directory(dir)) => (Some(dir.clone()), None),
+                Some(NamedContext::Directory(dir)) => (Some(dir.clone()), crate::build::source::ignore_file(dir)?),
                 _ => (None, None),
             },
         };
@@ -214,6 +214,7 @@ impl Stage<'_> {
             }
             Origin::Files(files) => {
                 step.key = key()?.text("files").text(&files.key).finish();
+                step.others.clone_from(&files.layers);
                 let select = |scratch: &Scratch, work: &mut dyn FnMut(&Selection<'_>) -> Result<Made, Failure>| {
                     let view = this.build.readable(scratch, "from", &files.layers)?;
                     let tree = Tree::files(view.root(), copy.from.as_deref().unwrap_or("the Dockerfile"))?;

@@ -6,7 +6,7 @@ use crate::engine::Error;
 
 /// A failure inside the worker.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(in crate::build) enum Failure {
     /// A command ended with another code than 0.
     Command {
         /// Its code.
@@ -86,8 +86,17 @@ impl Failure {
         }
     }
 
+    /// It may be that files were not where they had been a moment before.
+    pub(super) fn may_be_moved(&self) -> bool {
+        match self {
+            Self::Error(_) | Self::Said(_) => true,
+            Self::At { failure, .. } => failure.may_be_moved(),
+            Self::Command { .. } | Self::Canceled => false,
+        }
+    }
+
     /// In words, one line.
-    pub(crate) fn message(&self) -> String {
+    pub(in crate::build) fn message(&self) -> String {
         match self {
             Self::Command { code, oom, argv, .. } => {
                 let why = if *oom { " (out of memory)" } else { "" };
@@ -112,7 +121,7 @@ impl Failure {
     }
 
     /// The code of a command.
-    pub(crate) fn code(&self) -> Option<i32> {
+    pub(in crate::build) fn code(&self) -> Option<i32> {
         match self {
             Self::Command { code, .. } => Some(*code),
             Self::At { failure, .. } => failure.code(),

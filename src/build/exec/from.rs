@@ -14,6 +14,9 @@ use crate::spec::{Digest, Platform, Reference};
 use super::stage::StageResult;
 use super::{Build, Failure, LayerRef};
 
+/// Digits of an id as it is usually shown.
+const SHORT_ID: usize = 12;
+
 impl Build<'_> {
     /// The platform stages are built for unless they say otherwise.
     pub(super) fn platform(&self) -> Platform {
@@ -30,6 +33,15 @@ impl Build<'_> {
         self.options.epoch.map_or(String::new(), |epoch| epoch.to_string())
     }
 
+    /// A name as it is looked up. A few hexadecimal digits are a name here, not the start of an id: `FROM b` must not mean
+    /// whatever image happens to be here.
+    fn full_name(&self, name: &str) -> Result<String, Failure> {
+        if name.len() < SHORT_ID && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(self.store.reference(name).map_err(Error::from)?.to_string());
+        }
+        Ok(name.to_owned())
+    }
+
     /// An image, fetched once per build. `step` is told about it when it is this call that fetches.
     pub(super) fn image(&self, name: &str, platform: &Platform, step: StepId) -> Result<Arc<StageResult>, Failure> {
         let place = {
@@ -44,8 +56,8 @@ impl Build<'_> {
             return Err(Failure::canceled());
         }
         let options = crate::engine::options::PullOptions { platform: Some(platform.clone()), ..self.options.pull.clone() };
-        let progress = Pull { sink: self.sink, step, totals: Mutex::default() };
-        let source = ImageSource::Image(name.to_owned());
+        let progress = Pull::new(self.sink, step);
+        let source = ImageSource::Image(self.full_name(name)?);
         let image = image::for_run(self.engine, &source, &options, &progress)?
             .ok_or_else(|| Error::not_found("image", name))?;
         let layers: Vec<Digest> = image.config.rootfs.diff_ids.clone();
@@ -64,13 +76,17 @@ impl Build<'_> {
 }
 
 /// The progress of a pull, told as that of a step.
-struct Pull<'s> {
+pub(in crate::build) struct Pull<'s> {
     sink: &'s dyn Sink,
     step: StepId,
     totals: Mutex<BTreeMap<Digest, u64>>,
 }
 
-impl Pull<'_> {
+impl<'s> Pull<'s> {
+    pub(in crate::build) fn new(sink: &'s dyn Sink, step: StepId) -> Self {
+        Self { sink, step, totals: Mutex::default() }
+    }
+
     fn tell(&self, blob: &Digest, current: u64) {
         let total = self.totals.lock().unwrap_or_else(PoisonError::into_inner).get(blob).copied();
         self.sink.now(self.step, What::Progress { item: blob.short().to_owned(), current, total });

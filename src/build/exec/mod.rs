@@ -21,9 +21,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 pub use failure::Failed;
-pub(super) use failure::Failure;
-pub(super) use run::check_network;
-pub(super) use stage::StageResult;
+pub(in crate::build) use failure::Failure;
+pub(in crate::build) use from::Pull;
+pub(in crate::build) use run::check_network;
+pub(in crate::build) use stage::StageResult;
 
 use super::cache::Cache;
 use super::context::Hashes;
@@ -37,7 +38,7 @@ use jobs::Jobs;
 
 /// Files of a step or an image, below others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum LayerRef {
+pub(in crate::build) enum LayerRef {
     /// A layer of the store.
     Layer(crate::spec::Digest),
     /// A step of the cache, by its key.
@@ -101,6 +102,7 @@ impl<'a> Build<'a> {
         let engine = around.engine;
         let store = crate::engine::image::store(engine);
         let cache = Cache::open(&engine.paths.data);
+        cache.clear()?;
         let in_use = cache.in_use()?;
         cache.sweep();
         let mut nonce = [0_u8; 16];
@@ -131,6 +133,7 @@ impl<'a> Build<'a> {
 
     /// Builds the target stage and all it needs.
     pub(super) fn run(&self) -> Result<Arc<StageResult>, Failure> {
+        self.import_caches();
         std::thread::scope(|scope| {
             for index in self.graph.needed() {
                 let work = move || {
@@ -177,6 +180,15 @@ impl<'a> Build<'a> {
         })
     }
 
+    /// All stages that were built.
+    pub(super) fn finished(&self) -> Vec<Arc<StageResult>> {
+        let done = |slot: &Slot| match &*slot.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            SlotState::Done(Ok(done)) => Some(Arc::clone(done)),
+            SlotState::Idle | SlotState::Running | SlotState::Done(Err(())) => None,
+        };
+        self.slots.iter().filter_map(done).collect()
+    }
+
     /// Notes the first failure and stops everything.
     fn fail(&self, failure: Failure) {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,6 +215,22 @@ impl<'a> Build<'a> {
         let id = self.next_step.fetch_add(1, Ordering::SeqCst);
         self.sink.now(id, What::Named(name));
         id
+    }
+
+    /// Does `work`, again as long as it fails and `layers` have moved meanwhile: another build may make layers of its
+    /// steps any time. Each step moves once.
+    pub(super) fn steadily<T>(
+        &self,
+        layers: &[LayerRef],
+        mut work: impl FnMut(&[PathBuf]) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        loop {
+            let paths = self.paths(layers)?;
+            match work(&paths) {
+                Err(failure) if failure.may_be_moved() && self.paths(layers)? != paths => {}
+                other => return other,
+            }
+        }
     }
 
     /// Directories of layers, lowest first, each once: the highest of equal ones hides the others.

@@ -58,6 +58,15 @@ impl Mounts {
         Ok(Self { all })
     }
 
+    /// Layers of stages and images that are shown.
+    pub(super) fn layers(&self) -> Vec<super::LayerRef> {
+        let files = self.all.iter().filter_map(|(_, origin)| match origin {
+            Some(Origin::Files(files)) => Some(&files.layers),
+            Some(Origin::Context(_)) | None => None,
+        });
+        files.flatten().cloned().collect()
+    }
+
     /// Whether there are files whose content can be compared when their description is new.
     pub(super) fn have_content(&self) -> bool {
         self.all.iter().any(|(mount, origin)| matches!(mount.kind, MountKind::Bind { .. }) && matches!(origin, Some(Origin::Files(_))))

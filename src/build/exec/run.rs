@@ -60,6 +60,7 @@ impl Stage<'_> {
             .list(build.options.volumes.iter().map(|(from, to, ro)| format!("{}:{to}:{ro}", from.display())))
             .finish();
         step.key = Key::new("run mounts").text(&base).text(&mounts.described(self)).finish();
+        step.others = mounts.layers();
         let layers = self.layers.clone();
         let mut make = |scratch: &Scratch| -> Result<Made, Failure> {
             let mut env = env.clone();
@@ -183,7 +184,7 @@ impl Tail {
 ///
 /// # Errors
 /// The others.
-pub(crate) fn check_network(mode: &NetworkMode) -> Result<(), Error> {
+pub(in crate::build) fn check_network(mode: &NetworkMode) -> Result<(), Error> {
     match mode {
         NetworkMode::None | NetworkMode::Host | NetworkMode::Default(_) => Ok(()),
         other => Err(Error::Usage(format!("the network mode \"{other}\" is not supported in builds: use default, none or host"))),

@@ -20,21 +20,23 @@ use super::{Build, Failure, LayerRef};
 
 /// What a stage or an image came to.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct StageResult {
+pub(in crate::build) struct StageResult {
     /// Its configuration, with the layers and history of the base image alone.
-    pub config: ImageConfig,
+    pub(in crate::build) config: ImageConfig,
     /// All files, lowest first.
-    pub layers: Vec<LayerRef>,
+    pub(in crate::build) layers: Vec<LayerRef>,
     /// Stands for the files.
-    pub key: String,
+    pub(in crate::build) key: String,
     /// The image at its bottom.
-    pub base: Option<Digest>,
+    pub(in crate::build) base: Option<Digest>,
     /// What was done on top of the base image.
-    pub steps: Vec<(History, Option<LayerRef>)>,
+    pub(in crate::build) steps: Vec<(History, Option<LayerRef>)>,
+    /// Keys of all steps: what each was asked for by, and what it came to.
+    pub(in crate::build) trail: Vec<(String, String)>,
     /// When the last step was made, nanoseconds since 1970; 0 when none was.
-    pub created: i64,
+    pub(in crate::build) created: i64,
     /// The variables at its end.
-    pub scope: Option<Scope>,
+    pub(in crate::build) scope: Option<Scope>,
 }
 
 /// Where files come from.
@@ -56,6 +58,7 @@ pub(super) struct Stage<'b> {
     pub(super) platform: Platform,
     base: Option<Digest>,
     steps: Vec<(History, Option<LayerRef>)>,
+    trail: Vec<(String, String)>,
     created: i64,
     scope: Scope,
     said: Said,
@@ -90,6 +93,23 @@ pub(super) fn run(build: &Build<'_>, index: usize) -> Result<StageResult, Failur
     Ok(stage.snapshot())
 }
 
+fn unfetched(name: &str, from: &str) -> Failure {
+    Failure::Error(Error::Internal(format!("build context {name} was not fetched from {from}")))
+}
+
+/// A text without users and passwords in addresses: progress, history and the cache keep none.
+fn shown(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c == '/' || c == '"' || c == '\'' || c.is_whitespace()).unwrap_or(part.len());
+        let host = part[..end].rfind('@').map_or(0, |at| at + 1);
+        out.push_str("://");
+        out.push_str(&part[host..]);
+    }
+    out
+}
+
 fn has_files<W>(kind: &Kind<W>) -> bool {
     matches!(kind, Kind::Add(_) | Kind::Copy(_) | Kind::Run(_) | Kind::Workdir(_))
 }
@@ -103,7 +123,7 @@ impl<'b> Stage<'b> {
             From::Scratch => Arc::new(build.scratch_image(&platform)),
             From::Stage(other) => build.stage(*other)?,
             From::Image(name) => {
-                let id = build.name_step(step_name(graph.label(index).as_deref(), 1, total, &file.stages[index].text));
+                let id = build.name_step(step_name(graph.label(index).as_deref(), 1, total, &format!("FROM {name}")));
                 build.sink.now(id, What::Started);
                 let image = match build.options.contexts.get(name) {
                     Some(NamedContext::Image(other)) => build.image(other, &platform, id),
@@ -111,6 +131,7 @@ impl<'b> Stage<'b> {
                         "build context {name} is the directory {}: a stage needs an image to start from",
                         dir.display()
                     ))),
+                    Some(NamedContext::Remote(from)) => Err(unfetched(name, from)),
                     Some(NamedContext::Stage(_)) | None => build.image(name, &platform, id),
                 };
                 match &image {
@@ -141,6 +162,7 @@ impl<'b> Stage<'b> {
             platform,
             base: base.base,
             steps: base.steps,
+            trail: base.trail,
             created: base.created,
             scope,
             said: Said::default(),
@@ -159,6 +181,7 @@ impl<'b> Stage<'b> {
             key: self.key.clone(),
             base: self.base.clone(),
             steps: self.steps.clone(),
+            trail: self.trail.clone(),
             created: self.created,
             scope: Some(self.scope.clone()),
         }
@@ -178,7 +201,7 @@ impl<'b> Stage<'b> {
         self.perform_inner(instruction).map_err(|failure| match failure {
             Failure::Canceled | Failure::At { .. } => failure,
             failure => Failure::At {
-                instruction: instruction.text.clone(),
+                instruction: shown(&instruction.text),
                 line: instruction.span.first,
                 last: instruction.span.last,
                 before: Some(Box::new(self.snapshot())),
@@ -200,9 +223,10 @@ impl<'b> Stage<'b> {
         }
         self.done += 1;
         let label = self.build.graph.label(self.index);
-        let id = self.build.name_step(step_name(label.as_deref(), self.done, self.total, &instruction.text));
+        let id = self.build.name_step(step_name(label.as_deref(), self.done, self.total, &shown(&instruction.text)));
         let below = self.layers.clone();
-        let mut step = Step { id, key: String::new(), what: &instruction.text, anew: self.anew, below: &below };
+        let what = shown(&instruction.text);
+        let mut step = Step { id, key: String::new(), what: &what, anew: self.anew, below: &below, others: Vec::new() };
         let done = match &instruction.kind {
             Kind::Run(run) => {
                 let env = self.environment();
@@ -239,6 +263,7 @@ impl<'b> Stage<'b> {
             self.key.clone_from(&done.key);
         }
         self.layers.extend(layer.clone());
+        self.trail.push((done.asked, done.key));
         self.record(by, layer);
     }
 
@@ -261,7 +286,7 @@ impl<'b> Stage<'b> {
                 dockerfile::Script::File { data, .. } => format!("RUN {data}"),
             },
             Kind::Workdir(_) => format!("WORKDIR {}", self.config.config.working_dir),
-            _ => instruction.text.clone(),
+            _ => shown(&instruction.text),
         }
     }
 
@@ -301,6 +326,7 @@ impl<'b> Stage<'b> {
                 let index = index.ok_or_else(|| Failure::Said(format!("--build-context {name}: there is no stage {stage}")))?;
                 return Ok(Origin::Files(build.stage(index)?));
             }
+            Some(NamedContext::Remote(from)) => return Err(unfetched(name, from)),
             None => {}
         }
         if let Some(index) = build.graph.earlier(name, self.index) {
@@ -313,7 +339,16 @@ impl<'b> Stage<'b> {
         if name == "scratch" {
             return Ok(Origin::Files(Arc::new(build.scratch_image(&self.platform))));
         }
-        Ok(Origin::Files(self.origin_image(name)?))
+        let image = self.origin_image(name).map_err(|failure| {
+            let before = build.graph.file.stages[..self.index].iter().filter_map(|stage| stage.name.as_deref());
+            match dockerfile::did_you_mean(name, before) {
+                Some(hint) if !failure.is_canceled() => {
+                    Failure::Said(format!("there is neither a stage {name} ({hint}) nor such an image: {}", failure.message()))
+                }
+                _ => failure,
+            }
+        })?;
+        Ok(Origin::Files(image))
     }
 
     fn origin_image(&self, name: &str) -> Result<Arc<StageResult>, Failure> {
@@ -340,5 +375,17 @@ impl<'b> Stage<'b> {
             Origin::Files(files) => Ok((self.build.paths(&files.layers)?, path)),
             Origin::Context(context) => Ok((context.layers(scratch, index)?, path)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn addresses_are_shown_without_passwords() {
+        assert_eq!(shown("ADD https://u:p@h/x#a@b https://h/y?q=a@b /z"), "ADD https://h/x#a@b https://h/y?q=a@b /z");
+        assert_eq!(shown("ADD [\"git://u@h\", \"/x\"]"), "ADD [\"git://h\", \"/x\"]");
+        assert_eq!(shown("RUN a://"), "RUN a://");
     }
 }

@@ -33,11 +33,15 @@ pub(super) struct Step<'s> {
     pub(super) anew: bool,
     /// What is below, whose root directory's owner and permissions it starts with.
     pub(super) below: &'s [LayerRef],
+    /// Other layers it reads.
+    pub(super) others: Vec<LayerRef>,
 }
 
 /// What a step came to.
 #[derive(Debug, Clone)]
 pub(super) struct Done {
+    /// The key it was asked for by.
+    pub(super) asked: String,
     /// The key of its result.
     pub(super) key: String,
     /// It made files.
@@ -49,8 +53,9 @@ pub(super) struct Done {
 }
 
 impl Done {
-    fn of(entry: &Entry) -> Self {
+    fn of(asked: &str, entry: &Entry) -> Self {
         Self {
+            asked: asked.to_owned(),
             key: entry.key.clone(),
             files: entry.outcome != Outcome::Nothing,
             created: entry.created,
@@ -70,14 +75,15 @@ impl Build<'_> {
         if self.is_stopped() {
             return Err(Failure::canceled());
         }
-        if !step.anew && let Some(done) = self.found(&step.key) {
+        if !step.anew && let Some(done) = self.found(&step.key)? {
             self.sink.now(step.id, What::Cached);
             return Ok(done);
         }
-        let _lock = self.cache.lock(&step.key, &mut || {
+        let asked = step.key.as_str();
+        let _lock = self.cache.lock(asked, &mut || {
             self.sink.now(step.id, What::Note("waiting for another build that makes this step".to_owned()));
         })?;
-        if !step.anew && let Some(done) = self.found(&step.key) {
+        if !step.anew && let Some(done) = self.found(&step.key)? {
             self.sink.now(step.id, What::Cached);
             return Ok(done);
         }
@@ -87,10 +93,10 @@ impl Build<'_> {
             let by_content = content()?;
             if !step.anew {
                 _second = Some(self.cache.lock(&by_content, &mut || ())?);
-                if let Some(done) = self.found(&by_content) {
-                    self.cache.same(&step.key, &done.key, step.what)?;
+                if let Some(done) = self.found(&by_content)? {
+                    self.cache.same(asked, &done.key, step.what)?;
                     self.sink.now(step.id, What::Cached);
-                    return Ok(done);
+                    return Ok(Done { asked: asked.to_owned(), ..done });
                 }
                 key = by_content;
             }
@@ -113,13 +119,13 @@ impl Build<'_> {
         }
     }
 
-    fn found(&self, key: &str) -> Option<Done> {
-        let entry = self.cache.get(key)?;
+    fn found(&self, key: &str) -> Result<Option<Done>, Failure> {
+        let Some(entry) = self.cache.settled(key)? else { return Ok(None) };
         self.cache.touch(key);
         if entry.key != key {
             self.cache.touch(&entry.key);
         }
-        Some(Done::of(&entry))
+        Ok(Some(Done::of(key, &entry)))
     }
 
     fn make(
@@ -128,10 +134,14 @@ impl Build<'_> {
         key: &str,
         make: &mut dyn FnMut(&Scratch) -> Result<Made, Failure>,
     ) -> Result<Done, Failure> {
-        let scratch = self.cache.scratch()?;
-        let top = self.paths(step.below)?.pop();
-        make_upper(&scratch.upper(), top.as_deref())?;
-        let made = make(&scratch)?;
+        let used: Vec<LayerRef> = step.below.iter().chain(&step.others).cloned().collect();
+        let (scratch, made) = self.steadily(&used, |_| {
+            let scratch = self.cache.scratch()?;
+            let top = self.paths(step.below)?.pop();
+            make_upper(&scratch.upper(), top.as_deref())?;
+            let made = make(&scratch)?;
+            Ok((scratch, made))
+        })?;
         if self.is_stopped() {
             return Err(Failure::canceled());
         }
@@ -145,7 +155,7 @@ impl Build<'_> {
                 self.cache.same(&step.key, key, step.what)?;
             }
         }
-        Ok(Done::of(&entry))
+        Ok(Done::of(&step.key, &entry))
     }
 
     /// A view of layers to be changed by a step.
@@ -155,9 +165,9 @@ impl Build<'_> {
     }
 
     /// A view of layers to be read.
-    pub(in crate::build) fn readable(&self, scratch: &Scratch, name: &str, layers: &[LayerRef]) -> Result<View, Error> {
+    pub(in crate::build) fn readable(&self, scratch: &Scratch, name: &str, layers: &[LayerRef]) -> Result<View, Failure> {
         let place = scratch.subdir(name)?;
-        View::read_only(&self.paths(layers)?, &place, self.sandbox.driver())
+        self.steadily(layers, |paths| Ok(View::read_only(paths, &place, self.sandbox.driver())?))
     }
 }
 

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::image::{RegistryFlags, source_date_epoch};
 use super::resources::ResourceFlags;
+use super::where_to;
 use super::{Surroundings, bytes, pairs, parse};
-use crate::build::options::{BuildOptions, NamedContext, Output, SecretSource, Squash};
+use crate::build::options::{BuildOptions, NamedContext, SecretSource, Squash};
 use crate::cli::exit::UsageError;
+use crate::engine::options::PullOptions;
 use crate::spec::NetworkMode;
 
 /// What goes into the image, and from where.
@@ -18,12 +20,12 @@ pub(crate) struct InputFlags {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<String>,
     /// Value of an ARG; a name alone takes the caller's variable
-    #[arg(long, value_name = "NAME[=VALUE]")]
+    #[arg(long, value_name = "NAME=VALUE")]
     build_arg: Vec<String>,
     /// Read values of ARGs from this file
     #[arg(long, value_name = "FILE")]
     build_arg_file: Vec<PathBuf>,
-    /// A further context: directory, docker-image://IMAGE or target:STAGE
+    /// A further context: directory, git repository, archive's URL, docker-image://IMAGE, oci-layout://DIR[:TAG] or target:STAGE
     #[arg(long, value_name = "NAME=SOURCE")]
     build_context: Vec<String>,
     /// Read patterns of files to leave out from this file instead of .dockerignore
@@ -56,7 +58,7 @@ pub(crate) struct OutputFlags {
     /// Name of the image
     #[arg(short, long, value_name = "NAME[:TAG]")]
     tag: Vec<String>,
-    /// Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry[,dest=PATH]
+    /// Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,name=NAME]
     #[arg(short, long, value_name = "OUTPUT")]
     output: Vec<String>,
     /// Put the image in the store (the default)
@@ -65,14 +67,17 @@ pub(crate) struct OutputFlags {
     /// Push the image to its names
     #[arg(long)]
     push: bool,
+    /// Put the image into this list of images for several platforms, made if need be
+    #[arg(long, value_name = "LIST")]
+    pub(crate) manifest: Option<String>,
     /// Label of the image
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
     /// Annotation of the image's manifest
     #[arg(long, value_name = "KEY=VALUE")]
     annotation: Vec<String>,
-    /// Variable of the image, beneath those of the Dockerfile
-    #[arg(long, value_name = "NAME[=VALUE]")]
+    /// Variable of the image, beneath those of the Dockerfile; a name alone takes the caller's
+    #[arg(long, value_name = "NAME=VALUE")]
     env: Vec<String>,
     /// Leave a variable out of the image
     #[arg(long, value_name = "NAME")]
@@ -131,10 +136,10 @@ pub(crate) struct CacheFlags {
     /// Take nothing from the cache for these stages
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     no_cache_filter: Vec<String>,
-    /// Take results from this directory too: DIR or type=local,src=DIR
+    /// Take results also from here: type=registry,ref=NAME, type=local,src=DIR, or NAME
     #[arg(long, value_name = "SOURCE")]
     cache_from: Vec<String>,
-    /// Put results into this directory: DIR or type=local,dest=DIR
+    /// Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min only those in the image
     #[arg(long, value_name = "DESTINATION")]
     cache_to: Vec<String>,
     /// Remove containers of steps (always so)
@@ -235,6 +240,7 @@ impl BuildFlags {
         let mut options = BuildOptions { http_proxy: run.http_proxy.unwrap_or(true), ..BuildOptions::default() };
         options.pull = registry.read(("--pull", pull_policy(&input)?))?;
         options.platform = options.pull.platform.clone();
+        options.push.registry = PullOptions { platform: None, ..options.pull.clone() };
         read_input(input, around, &mut options)?;
         read_output(output, around, &mut options)?;
         read_cache(cache, around, &mut options)?;
@@ -311,17 +317,29 @@ fn named_context(source: &str, around: &Surroundings<'_>) -> Result<NamedContext
     if let Some(stage) = source.strip_prefix("target:") {
         return Ok(NamedContext::Stage(stage.to_owned()));
     }
-    if source.contains("://") {
-        return Err(UsageError::value("--build-context", source, "directories, images (docker-image://) and stages (target:) are supported"));
+    if let Some(layout) = source.strip_prefix("oci-layout://") {
+        return Ok(NamedContext::Image(format!("oci:{layout}")));
+    }
+    if source.contains("://") || source.starts_with("git@") || source.starts_with("github.com/") {
+        return Ok(NamedContext::Remote(source.to_owned()));
     }
     let path = around.absolute(Path::new(source));
     if path.is_dir() { Ok(NamedContext::Directory(path)) } else { Err(UsageError::value("--build-context", source, "no such directory")) }
 }
 
-/// `key=value,…`; a first part without `=` is left to `first`.
-fn fields(flag: &str, text: &str) -> Result<Vec<(String, String)>, UsageError> {
-    text.split(',')
-        .filter(|part| !part.is_empty())
+/// `key=value,…`, quoted as in CSV where a value holds a comma.
+pub(super) fn fields(flag: &str, text: &str) -> Result<Vec<(String, String)>, UsageError> {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ',' if !quoted => parts.push(String::new()),
+            c => parts.last_mut().into_iter().for_each(|part| part.push(c)),
+        }
+    }
+    let parts = parts.iter().filter(|part| !part.is_empty());
+    parts
         .map(|part| match part.split_once('=') {
             Some((key, value)) => Ok((key.trim().to_ascii_lowercase(), value.to_owned())),
             None => Err(UsageError::value(flag, text, format!("\"{part}\" is not KEY=VALUE"))),
@@ -378,7 +396,7 @@ fn agent(text: &str, around: &Surroundings<'_>) -> Result<(String, PathBuf), Usa
 
 fn read_output(output: OutputFlags, around: &Surroundings<'_>, options: &mut BuildOptions) -> Result<(), UsageError> {
     let OutputFlags {
-        tag, output, load, push, label, annotation, env, unsetenv, unsetlabel, format, squash, squash_all, layers, omit_history,
+        tag, output, load, push, manifest: _, label, annotation, env, unsetenv, unsetlabel, format, squash, squash_all, layers, omit_history,
         timestamp, source_date_epoch: epoch, rewrite_timestamp, iidfile: _, metadata_file: _, progress: _, provenance, sbom,
     } = output;
     for (flag, value) in [("--provenance", provenance), ("--sbom", sbom)] {
@@ -387,32 +405,21 @@ fn read_output(output: OutputFlags, around: &Surroundings<'_>, options: &mut Bui
         }
     }
     options.tags = tag;
+    options.annotations = pairs("--annotation", annotation)?;
     for text in &output {
-        let parsed = output_of(text, around)?;
-        options.outputs.push(parsed);
+        where_to::output(text, around, options)?;
     }
-    if push {
-        if options.tags.is_empty() {
-            return Err(UsageError::new("--push needs a name to push to: give one with --tag"));
-        }
-        options.outputs.push(Output::Push);
-    }
-    if options.outputs.contains(&Output::Push) {
-        return Err(UsageError::new("pushing from a build is not supported yet: build with --tag, then use kelp push"));
-    }
-    if load || options.outputs.is_empty() {
-        options.outputs.push(Output::Image);
-    }
+    where_to::more(push, load, options)?;
     let text = |text: &String| match text.split_once('=') {
         Some((key, value)) => (key.to_owned(), value.to_owned()),
         None => (text.clone(), String::new()),
     };
     options.labels = label.iter().map(text).collect();
-    options.annotations = pairs("--annotation", annotation)?;
     options.env = env.iter().filter_map(|text| variable(text, around)).collect();
     (options.unset_env, options.unset_labels) = (unsetenv, unsetlabel);
     options.format = match format.as_deref() {
-        None | Some("oci") => crate::build::options::Format::Oci,
+        None => options.format,
+        Some("oci") => crate::build::options::Format::Oci,
         Some("docker" | "v2s2") => crate::build::options::Format::Docker,
         Some(other) => return Err(UsageError::value("--format", other, "use oci or docker")),
     };
@@ -428,6 +435,8 @@ fn read_output(output: OutputFlags, around: &Surroundings<'_>, options: &mut Bui
     let arg = options.args.iter().rev().find(|(name, _)| name == "SOURCE_DATE_EPOCH").map(|(_, value)| value.clone());
     options.epoch = match (timestamp.or(epoch), arg) {
         (Some(seconds), _) => Some(seconds),
+        // That of the context is known when it is here.
+        (None, Some(text)) if text == "context" => None,
         (None, Some(text)) if !text.is_empty() => Some(parse("--build-arg SOURCE_DATE_EPOCH", &text)?),
         (None, _) => source_date_epoch()?,
     };
@@ -437,76 +446,22 @@ fn read_output(output: OutputFlags, around: &Surroundings<'_>, options: &mut Bui
     Ok(())
 }
 
-fn output_of(text: &str, around: &Surroundings<'_>) -> Result<Output, UsageError> {
-    if text == "-" {
-        return Ok(Output::Tar(None));
-    }
-    if !text.contains('=') {
-        return Ok(Output::Local(around.absolute(Path::new(text))));
-    }
-    let (mut kind, mut dest, mut push) = (None, None, false);
-    for (key, value) in fields("--output", text)? {
-        match key.as_str() {
-            "type" => kind = Some(value),
-            "dest" => dest = Some(value),
-            "push" => push = value != "false",
-            other => return Err(UsageError::value("--output", text, format!("unknown field {other}: use type, dest, push"))),
-        }
-    }
-    let path = match dest.as_deref() {
-        None | Some("-") => None,
-        Some(path) => Some(around.absolute(Path::new(path))),
-    };
-    let needs = || UsageError::value("--output", text, "dest is missing");
-    Ok(match kind.as_deref() {
-        Some("local") => Output::Local(path.ok_or_else(needs)?),
-        Some("tar") => Output::Tar(path),
-        Some("oci") => Output::Oci(path),
-        Some("docker") if dest.is_none() => Output::Image,
-        Some("docker") => Output::Docker(path),
-        Some("registry") => Output::Push,
-        Some("image") => if push { Output::Push } else { Output::Image },
-        _ => return Err(UsageError::value("--output", text, "type is one of local, tar, oci, docker, image, registry")),
-    })
-}
-
 fn read_cache(cache: CacheFlags, around: &Surroundings<'_>, options: &mut BuildOptions) -> Result<(), UsageError> {
     let CacheFlags { no_cache, no_cache_filter, cache_from, cache_to, rm, force_rm: _ } = cache;
     if rm == Some(false) {
         return Err(UsageError::new("--rm=false is not supported: steps leave no containers; --debug-shell shows a failed one"));
     }
-    if !cache_from.is_empty() || !cache_to.is_empty() {
-        return Err(UsageError::new("--cache-from and --cache-to are not supported yet: the cache of this user is always used"));
-    }
     options.no_cache = no_cache;
     options.no_cache_stages = no_cache_filter;
-    options.cache_from = cache_from.iter().map(|text| local_cache("--cache-from", text, "src", around)).collect::<Result<_, _>>()?;
-    options.cache_to = cache_to.iter().map(|text| local_cache("--cache-to", text, "dest", around)).collect::<Result<_, _>>()?;
+    for text in &cache_from {
+        let place = where_to::cache_from(text, around)?;
+        options.cache_from.push(place);
+    }
+    for text in &cache_to {
+        let target = where_to::cache_to(text, around)?;
+        options.cache_to.push(target);
+    }
     Ok(())
-}
-
-fn local_cache(flag: &str, text: &str, key: &str, around: &Surroundings<'_>) -> Result<PathBuf, UsageError> {
-    if !text.contains('=') {
-        let path = around.absolute(Path::new(text));
-        if text.starts_with(['.', '/']) {
-            return Ok(path);
-        }
-        return Err(UsageError::value(flag, text, "caches in registries are not supported: give a directory, as ./DIR or type=local"));
-    }
-    let (mut kind, mut path) = (None, None);
-    for (name, value) in fields(flag, text)? {
-        match name.as_str() {
-            "type" => kind = Some(value),
-            name if name == key => path = Some(value),
-            "mode" | "compression" | "ignore-error" => {}
-            other => return Err(UsageError::value(flag, text, format!("unknown field {other}"))),
-        }
-    }
-    match (kind.as_deref(), path) {
-        (Some("local"), Some(path)) => Ok(around.absolute(Path::new(&path))),
-        (Some("local"), None) => Err(UsageError::value(flag, text, format!("{key} is missing"))),
-        _ => Err(UsageError::value(flag, text, "only type=local is supported")),
-    }
 }
 
 fn read_run(run: RunFlags, around: &Surroundings<'_>, options: &mut BuildOptions) -> Result<(), UsageError> {
@@ -588,21 +543,6 @@ mod tests {
 
     fn around() -> Surroundings<'static> {
         Surroundings { directory: Path::new("/here"), caller: &Environment }
-    }
-
-    #[test]
-    fn outputs() {
-        let read = |text: &str| output_of(text, &around());
-        assert_eq!(read("-"), Ok(Output::Tar(None)));
-        assert_eq!(read("out"), Ok(Output::Local("/here/out".into())));
-        assert_eq!(read("type=local,dest=/x"), Ok(Output::Local("/x".into())));
-        assert_eq!(read("type=tar"), Ok(Output::Tar(None)));
-        assert_eq!(read("type=oci,dest=a.tar"), Ok(Output::Oci(Some("/here/a.tar".into()))));
-        assert_eq!(read("type=docker"), Ok(Output::Image));
-        assert_eq!(read("type=image,push=true"), Ok(Output::Push));
-        for bad in ["type=local", "type=x", "dest=y", "type=tar,what=x"] {
-            assert!(read(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(crate) mod resources;
 pub(crate) mod security;
 pub(crate) mod storage;
 pub(crate) mod targets;
+mod where_to;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -1,14 +1,19 @@
 //! `kelp build`.
 
-use crate::build::options::{BuildOptions, Built, Output};
+use std::path::Path;
+
+use crate::build::options::{BuildOptions, Built, NamedContext, Output};
 use crate::build::{Failed, Outcome, check, source};
 use crate::cli::build_progress::{Mode, Printer};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure, UsageError};
 use crate::cli::flags::build::{BuildFlags, metadata};
 use crate::cli::ui;
+use crate::cli::progress::{Progress, Pull};
 use crate::cli::verb::Verb;
+use crate::build::epoch;
 use crate::engine::container::run;
+use crate::engine::image::list;
 use crate::engine::options::{RunOptions, Streams};
 use crate::spec::ContainerSpec;
 use crate::spec::container::ImageSource;
@@ -58,7 +63,7 @@ $ kelp build -t app https://example.org/app.git#main:docker";
         let Self { flags, debug_shell, check, context: place } = self;
         let file = flags.input.file.clone();
         let (iid_file, metadata_file) = (flags.output.iidfile.clone(), flags.output.metadata_file.clone());
-        let progress = flags.output.progress.clone();
+        let (progress, manifest) = (flags.output.progress.clone(), flags.output.manifest.clone());
         let mut options = context.surroundings(|around| flags.into_options(around))?;
         let mode = Mode::choose(progress.as_deref(), options.pull.quiet)?;
         let quiet = options.pull.quiet;
@@ -75,6 +80,10 @@ $ kelp build -t app https://example.org/app.git#main:docker";
         }
         (options.dockerfile, options.dockerfile_name) = (found.text, found.name);
         options.context = fetched.dir.clone();
+        if let Some(time) = epoch::of_context(&mut options, fetched.time) {
+            options.epoch = Some(time);
+        }
+        let _contexts = fetch_contexts(engine, &mut options, &directory)?;
         if check {
             return check_only(engine, &options);
         }
@@ -96,11 +105,44 @@ $ kelp build -t app https://example.org/app.git#main:docker";
                 if mode != Mode::Quiet {
                     warnings(engine, &options);
                 }
+                if let (Some(list), Some(image)) = (&manifest, &built.image) {
+                    add_to_list(engine, list, image, &options)?;
+                }
                 finish(&options, &built, quiet, iid_file.as_deref(), metadata_file.as_deref())
             }
             Outcome::Failed(failed) => fail(context, Failed { file: options.dockerfile_name.clone(), ..failed }, debug_shell),
         }
     }
+}
+
+/// Fetches what `--build-context` names elsewhere. What comes back keeps it there.
+fn fetch_contexts(engine: &Engine, options: &mut BuildOptions, directory: &Path) -> Result<Vec<source::Fetched>, Error> {
+    let mut all = Vec::new();
+    for (name, context) in &mut options.contexts {
+        match context {
+            NamedContext::Remote(address) => {
+                let fetched = source::fetch(engine, address, directory)?;
+                let dir = fetched.dir.clone();
+                let dir = dir.ok_or_else(|| Error::Usage(format!("--build-context {name}: {address} is neither a repository nor an archive")))?;
+                *context = NamedContext::Directory(dir);
+                all.push(fetched);
+            }
+            NamedContext::Image(place) if place.starts_with("oci:") => {
+                let progress = Pull::new(Progress::new(true));
+                *place = crate::engine::image::pull(engine, place, &options.pull, &progress)?;
+            }
+            NamedContext::Image(_) | NamedContext::Directory(_) | NamedContext::Stage(_) => {}
+        }
+    }
+    Ok(all)
+}
+
+/// `--manifest`: the image becomes one of a list, which is made if it is not there.
+fn add_to_list(engine: &Engine, list: &str, image: &str, options: &BuildOptions) -> Result<(), Error> {
+    let progress = Pull::new(Progress::new(true));
+    let fetch = list::Fetch { every: false, registry: &options.pull, progress: &progress };
+    list::create(engine, list, &[image.to_owned()], true, &std::collections::BTreeMap::new(), &fetch)?;
+    Ok(())
 }
 
 /// `--check`: everything found, on standard output.

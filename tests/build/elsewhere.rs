@@ -1,0 +1,282 @@
+//! What builds fetch and send: contexts and files from servers, git repositories, caches and images on a registry; what a
+//! hostile server cannot do.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use crate::needs;
+use crate::support::files::Files;
+use crate::support::image::digest;
+use crate::support::registry::Registry;
+use crate::support::{Kelp, Output};
+
+fn context(kelp: &Kelp, name: &str, files: &[(&str, &str)]) {
+    for (path, content) in files {
+        let path = kelp.work().join(name).join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+}
+
+fn build(kelp: &Kelp, context: &str, flags: &[&str]) -> Output {
+    let mut args = vec!["build", "--progress", "plain", "--network", "none", "--tls-verify=false"];
+    args.extend(flags);
+    args.push(context);
+    kelp.run(args)
+}
+
+fn cached(output: &Output) -> usize {
+    output.stderr.lines().filter(|line| line.ends_with(" CACHED")).count()
+}
+
+fn sh(kelp: &Kelp, image: &str, script: &str) -> String {
+    kelp.ok(["run", "--rm", "--network", "none", image, "sh", "-c", script])
+}
+
+fn git(dir: &Path, args: &[&str]) -> String {
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(dir)
+        .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always"])
+        .args(args)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_COMMITTER_DATE", "@1000000000 +0000")
+        .env("GIT_AUTHOR_DATE", "@1000000000 +0000")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A repository `www/repo.git` that a server of plain files can offer: tag `v1`, branches `main` and `next`. Returns the
+/// commit of `v1`.
+fn repository(kelp: &Kelp) -> String {
+    let repo = kelp.work().join("repo");
+    context(kelp, "repo", &[("sub/Dockerfile", "FROM busybox\nCOPY f /f\n"), ("sub/f", "one"), ("top", "top")]);
+    symlink("/etc", repo.join("way")).unwrap();
+    symlink("../..", repo.join("sub/up")).unwrap();
+    git(&repo, &["init", "-q"]);
+    git(&repo, &["add", "-A"]);
+    git(&repo, &["commit", "-qm", "1"]);
+    git(&repo, &["tag", "-am", "one", "v1"]);
+    let commit = git(&repo, &["rev-parse", "HEAD"]);
+    fs::write(repo.join("sub/f"), "two").unwrap();
+    git(&repo, &["commit", "-qam", "2"]);
+    git(&repo, &["checkout", "-qb", "next"]);
+    fs::write(repo.join("sub/f"), "three").unwrap();
+    git(&repo, &["commit", "-qam", "3"]);
+    git(&repo, &["checkout", "-q", "main"]);
+    let bare = kelp.work().join("www/repo.git");
+    fs::create_dir_all(bare.parent().unwrap()).unwrap();
+    git(&kelp.work(), &["clone", "-q", "--bare", "repo", "www/repo.git"]);
+    git(&bare, &["update-server-info"]);
+    commit
+}
+
+#[test]
+fn git_repositories() {
+    needs!("userns", "busybox", "git");
+    let kelp = Kelp::busybox();
+    let commit = repository(&kelp);
+    let files = Files::serve(&kelp.work().join("www"));
+    let url = files.url("repo.git");
+    for (tail, want) in [
+        ("#:sub", "two"),
+        ("#v1:sub", "one"),
+        ("#next:sub", "three"),
+        ("?branch=next&subdir=sub", "three"),
+        ("?tag=v1&subdir=sub", "one"),
+        (&format!("?ref=v1&checksum={}&subdir=sub", &commit[..12]), "one"),
+    ] {
+        build(&kelp, &format!("{url}{tail}"), &["-t", "app"]).success();
+        assert_eq!(sh(&kelp, "app", "cat /f"), want, "{tail}");
+    }
+    build(&kelp, &format!("{url}?branch=next&commit={commit}&subdir=sub"), &[]).failure().stderr_has("checksum mismatch");
+    build(&kelp, &format!("{url}#nothing"), &[]).failure().stderr_has("repo.git#nothing");
+    // CVE-2026-33748: a directory that is a link leads nowhere.
+    for tail in ["#v1:way", "#v1:sub/up", "#v1:../..", "?ref=v1&subdir=way"] {
+        build(&kelp, &format!("{url}{tail}"), &[]).failure();
+    }
+    // As files of an instruction.
+    let text = format!(
+        "FROM busybox\nADD {url}#v1 /plain\nADD --keep-git-dir=true {url}#v1:sub /kept\nADD --checksum={commit} {url}#v1 /checked\n\
+         ADD {url}?tag=v1&subdir=sub&mtime=commit /dated/\n\
+         RUN cat /plain/sub/f /kept/f && test ! -e /plain/.git && stat -c %Y /dated/f && test \"$(readlink /plain/way)\" = /etc\n"
+    );
+    context(&kelp, "ctx", &[("Dockerfile", &text)]);
+    let built = build(&kelp, "ctx", &["-t", "added"]);
+    built.success().stderr_has("oneone").stderr_has("1000000000");
+    context(&kelp, "ctx", &[("Dockerfile", &text.replace(&commit, &"0".repeat(40)))]);
+    build(&kelp, "ctx", &[]).failure().stderr_has("checksum mismatch");
+    // The commit's time, for a build that is to come out the same everywhere.
+    let dated = build(&kelp, &format!("{url}#v1:sub"), &["--build-arg", "SOURCE_DATE_EPOCH=context", "-t", "dated"]);
+    dated.success();
+    assert!(kelp.ok(["image", "inspect", "--format", "{{.Created}}", "dated"]).starts_with("2001-09-09"));
+    // CVE-2023-26054: what is secret in an address is in no output.
+    let secret = format!("http://user:s3cr3t@{}/none.git", files.host());
+    let refused = build(&kelp, &secret, &[]);
+    refused.failure();
+    assert!(!refused.stderr.contains("s3cr3t"), "{}", refused.stderr);
+    context(&kelp, "ctx", &[("Dockerfile", &format!("FROM busybox\nADD http://user:s3cr3t@{}/repo.git#v1 /r\n", files.host()))]);
+    let with_secret = build(&kelp, "ctx", &["-t", "secret"]);
+    with_secret.success();
+    let history = kelp.ok(["history", "--no-trunc", "secret"]) + &kelp.ok(["builder", "du", "--verbose"]);
+    assert!(!with_secret.stderr.contains("s3cr3t") && !history.contains("s3cr3t"), "{}{history}", with_secret.stderr);
+}
+
+#[test]
+fn downloads() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    context(&kelp, "www", &[("plain.txt", "plain")]);
+    let files = Files::serve(&kelp.work().join("www"));
+    let tar = crate::support::Layer::new().file("in.txt", 0o640, "packed").finish();
+    fs::write(kelp.work().join("www/pack.tar"), &tar).unwrap();
+    files.put("dated", "Last-Modified: Sun, 09 Sep 2001 01:46:40 GMT\r\n", "d");
+    files.put("named", "Content-Disposition: attachment; filename=\"../../evil\"\r\n", "n");
+    let url = |path: &str| files.url(path);
+    let text = format!(
+        "FROM busybox\nADD {} /d/\nADD {} /renamed\nADD --checksum={} {} /kept/\nADD --unpack --checksum={} {} /open/\n\
+         ADD {} {} /d/\nADD --chmod=755 --chown=3:4 {} /mine\n\
+         RUN cat /d/plain.txt /renamed /open/in.txt; ls /kept; stat -c '%a %u:%g' /d/plain.txt /mine; stat -c %Y /d/dated; ls /d; test ! -e /evil\n",
+        url("plain.txt"), url("plain.txt"), digest(&tar), url("pack.tar"), digest(&tar), url("pack.tar"), url("dated"), url("named"), url("plain.txt")
+    );
+    context(&kelp, "ctx", &[("Dockerfile", &text)]);
+    let built = build(&kelp, "ctx", &[]);
+    built.success();
+    for want in ["plainplainpackedpack.tar", "600 0:0", "755 3:4", "1000000000", " evil"] {
+        built.stderr_has(want);
+    }
+    assert!(!kelp.dir().join("evil").exists() && !kelp.work().join("evil").exists());
+    // The same content is the same step; other content is another.
+    assert_eq!(cached(&build(&kelp, "ctx", &[])), 7);
+    context(&kelp, "www", &[("plain.txt", "other")]);
+    assert_eq!(cached(&build(&kelp, "ctx", &[])), 0);
+    // A checksum that is wrong, on the command's own word; one that a cache knows needs no server.
+    context(&kelp, "ctx", &[("Dockerfile", &format!("FROM busybox\nADD --checksum=sha256:{} {} /x\n", "0".repeat(64), url("pack.tar")))]);
+    build(&kelp, "ctx", &[]).failure().stderr_has("checksum mismatch");
+    context(&kelp, "ctx", &[("Dockerfile", &format!("FROM busybox\nADD --checksum={} {} /x\n", digest(&tar), url("pack.tar")))]);
+    build(&kelp, "ctx", &[]).success();
+    let asked = files.asked().len();
+    assert_eq!(cached(&build(&kelp, "ctx", &[])), 1);
+    assert_eq!(files.asked().len(), asked, "a known checksum is not fetched again");
+    build(&kelp, "ctx", &["--build-arg", "x", "-f", &url("none")]).failure().stderr_has("404");
+}
+
+#[test]
+fn archives_as_contexts() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    let outside = kelp.work().join("outside");
+    fs::write(&outside, "mine").unwrap();
+    let files = Files::serve(&kelp.work());
+    let good = crate::support::Layer::new()
+        .file("Dockerfile", 0o644, "FROM busybox\nCOPY . /all\nRUN cat /all/kept /all/.wh.x; test ! -e /all/skipped\n")
+        .file("kept", 0o644, "kept")
+        .file("skipped", 0o644, "")
+        .file(".wh.x", 0o644, "plain file")
+        .file(".dockerignore", 0o644, "skipped\n")
+        .finish();
+    fs::write(kelp.work().join("good.tar"), &good).unwrap();
+    build(&kelp, &files.url("good.tar"), &[]).success().stderr_has("keptplain file");
+    // CVE-2026-44517, CVE-2026-33747: names and links of a hostile archive.
+    for (name, link) in [("../outside", ""), ("/outside", ""), ("way/outside", ".."), ("way/outside", &*kelp.work().display().to_string())] {
+        let mut layer = crate::support::Layer::new().file("Dockerfile", 0o644, "FROM busybox\nCOPY . /all\n");
+        if !link.is_empty() {
+            layer = layer.link("way", link);
+        }
+        fs::write(kelp.work().join("bad.tar"), layer.file(name, 0o644, "theirs").finish()).unwrap();
+        build(&kelp, &files.url("bad.tar"), &["--jobs", "8"]);
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "mine", "{name} {link}");
+        assert!(!Path::new("/outside").exists());
+    }
+    // A Dockerfile that is a link, in a context of strangers.
+    let linked = crate::support::Layer::new().link("Dockerfile", &outside.display().to_string()).finish();
+    fs::write(kelp.work().join("linked.tar"), linked).unwrap();
+    let refused = build(&kelp, &files.url("linked.tar"), &[]);
+    refused.failure();
+    assert!(!refused.stderr.contains("mine"), "{}", refused.stderr);
+    // A Dockerfile by itself.
+    context(&kelp, ".", &[("alone", "FROM busybox\nRUN echo by itself\n")]);
+    build(&kelp, &files.url("alone"), &[]).success().stderr_has("by itself");
+}
+
+#[test]
+fn named_contexts() {
+    needs!("userns", "busybox", "git");
+    let kelp = Kelp::busybox();
+    repository(&kelp);
+    let tar = crate::support::Layer::new().file("packed", 0o644, "packed").finish();
+    fs::write(kelp.work().join("www/pack.tar"), tar).unwrap();
+    let files = Files::serve(&kelp.work().join("www"));
+    context(&kelp, "more", &[("here", "here"), ("not", "x"), (".dockerignore", "not\n")]);
+    kelp.ok(["push", "-q", "busybox", "oci:layout:latest"]);
+    let text = "FROM base AS own\nRUN echo own > /own\nFROM busybox\nCOPY --from=dir . /dir\nCOPY --from=git sub/f /git\nCOPY --from=tar packed /tar\n\
+                COPY --from=stage /own /own\nCOPY --from=image /bin/sh /image\n\
+                RUN --mount=type=bind,from=dir,target=/m cat /m/here /git /tar /own && test ! -e /dir/not && test -e /image\n";
+    context(&kelp, "ctx", &[("Dockerfile", text)]);
+    let (git, tar) = (format!("git={}#v1", files.url("repo.git")), format!("tar={}", files.url("pack.tar")));
+    let flags = ["dir=more", &*git, &*tar, "stage=target:own", "image=docker-image://busybox", "base=oci-layout://layout:latest"];
+    let flags: Vec<&str> = flags.iter().flat_map(|flag| ["--build-context", flag]).collect();
+    build(&kelp, "ctx", &flags).success().stderr_has("hereonepackedown");
+}
+
+#[test]
+fn images_and_caches_on_a_registry() {
+    needs!("userns", "busybox", "registry");
+    let kelp = Kelp::busybox();
+    let registry = Registry::open();
+    context(&kelp, "ctx", &[("Dockerfile", "\
+FROM busybox AS made
+RUN echo made > /made
+FROM busybox
+WORKDIR /w
+COPY f .
+RUN true
+COPY --from=made /made /made
+"), ("f", "1")]);
+    let name = registry.name("team/app");
+    let first = build(&kelp, "ctx", &["-t", &format!("{name}:1"), "--push", "--metadata-file", "metadata"]);
+    first.success();
+    let sent = registry.fetch("team/app/manifests/1");
+    assert!(fs::read_to_string(kelp.work().join("metadata")).unwrap().contains(&digest(&sent)));
+    build(&kelp, "ctx", &["-o", &format!("type=image,\"name={name}:2,{name}:3\",push=true,compression=zstd")]).success();
+    assert!(String::from_utf8_lossy(&registry.fetch("team/app/manifests/3")).contains("+zstd"));
+    build(&kelp, "ctx", &["--push"]).failure().stderr_has("--tag");
+    build(&kelp, "ctx", &["-t", "127.0.0.1:1/x", "--push"]).failure();
+    // Caches, to and from.
+    let reference = format!("type=registry,ref={name}:cache");
+    build(&kelp, "ctx", &["--cache-to", &reference, "--cache-to", "type=local,dest=all", "--cache-to", "type=local,dest=least,mode=min"]).success();
+    let images = kelp.ok(["images", "-q"]);
+    for (from, want) in [(&*reference, 5), ("type=local,src=all", 5), ("./all", 5), ("type=local,src=least", 4)] {
+        kelp.run(["builder", "prune", "-af"]).success();
+        let built = build(&kelp, "ctx", &["--cache-from", from]);
+        assert_eq!((cached(&built), built.text()), (want, first.text()), "{from}: {}", built.stderr);
+    }
+    // On another machine.
+    let other = Kelp::busybox();
+    context(&other, "ctx", &[("Dockerfile", &fs::read_to_string(kelp.work().join("ctx/Dockerfile")).unwrap()), ("f", "1")]);
+    let built = build(&other, "ctx", &["-t", "app", "--cache-from", &reference]);
+    assert_eq!((cached(&built), built.text()), (5, first.text()), "{}", built.stderr);
+    assert_eq!(sh(&other, "app", "cat /made /w/f"), "made\n1");
+    // Neither the one that is none nor the one that is not there stops a build.
+    let built = build(&kelp, "ctx", &["--cache-from", &format!("{name}:1"), "--cache-from", "./nowhere"]);
+    built.success().stderr_has("no cache written by kelp").stderr_has("nowhere");
+    assert_eq!(kelp.ok(["images", "-q"]), images, "caches leave no images behind");
+    build(&kelp, "ctx", &["--cache-to", "type=local,dest=/proc/none"]).failure();
+    build(&kelp, "ctx", &["--cache-to", "type=local,dest=/proc/none,ignore-error=true"]).success();
+}
+
+#[test]
+fn lists_of_platforms() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    context(&kelp, "ctx", &[("Dockerfile", "FROM scratch\nARG TARGETARCH\nLABEL arch=$TARGETARCH\nCOPY f /\n"), ("f", "x")]);
+    for arch in ["amd64", "arm64"] {
+        build(&kelp, "ctx", &["--platform", &format!("linux/{arch}"), "--manifest", "all:1"]).success();
+    }
+    let list = kelp.ok(["manifest", "inspect", "all:1"]);
+    assert!(list.contains("\"amd64\"") && list.contains("\"arm64\""), "{list}");
+}
