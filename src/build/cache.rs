@@ -199,7 +199,10 @@ impl Cache {
             let dir = tmp.join(&name);
             DirBuilder::new().mode(0o700).create(&dir).map_err(Error::io("create directory", &dir))?;
             let path = dir.join(LOCK);
-            let lock = open_lock(&path)?;
+            let lock = match open_lock(&path) {
+                Err(_) if !dir.exists() => continue,
+                other => other?,
+            };
             let taken = flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK);
             // One that sweeps may meet it before it is locked: then that one removes it.
             if !taken && is_at(&lock, &path) {
@@ -434,17 +437,13 @@ impl Cache {
             match File::open(dir.join(LOCK)) {
                 Ok(lock) => {
                     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                        remove_below(&tmp, &name);
+                        discard(&tmp, &name);
                     }
                     // Up to here, so that whoever just made it sees that it is no longer theirs.
                     drop(lock);
                 }
-                // Made this moment, or its end begun: old ones only.
-                Err(_) => {
-                    if fs::metadata(&dir).is_ok_and(|meta| meta.modified().is_ok_and(is_old)) {
-                        remove_below(&tmp, &name);
-                    }
-                }
+                // Made this moment: then it is made again. Or its end was near.
+                Err(_) => drop(fs::remove_dir(&dir)),
             }
         }
         let locks = self.root.join("locks");
@@ -516,12 +515,17 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        remove_below(&self.root.join("tmp"), &self.name);
+        discard(&self.root.join("tmp"), &self.name);
     }
 }
 
-fn is_old(time: std::time::SystemTime) -> bool {
-    time.elapsed().is_ok_and(|age| age.as_secs() > 3600)
+/// Removes a step's directory, its lock last: what is left when this is interrupted is swept.
+fn discard(tmp: &Path, name: &str) {
+    let dir = tmp.join(name);
+    for entry in names(&dir).unwrap_or_default().iter().filter(|entry| *entry != LOCK) {
+        remove_below(&dir, entry);
+    }
+    remove_below(tmp, name);
 }
 
 fn random_name() -> Result<String, Error> {
