@@ -215,6 +215,9 @@ impl Overlay {
         let filled = (|| {
             let size = u64::try_from(stat.st_size).unwrap_or(0);
             let wanted = limit.map_or(size, |l| l.min(size));
+            if wanted > SMALL {
+                self.turns.slow();
+            }
             self.copy_data(source, copy.fd(), stat, wanted)?;
             // Else a power failure could leave an empty file where a whole one was. That needs the
             // contents on the disk before the name, not the name itself: no fsync.

@@ -1,10 +1,11 @@
 //! Reading and writing contents. There are no file handles: the kernel opens files without asking
 //! (its "zero message open"), and requests name the node, whose descriptor is kept or opened here.
 
+use std::io::IoSliceMut;
 use std::sync::Arc;
 
 use rustix::fs::{self, FallocateFlags, SeekFrom, StatVfs};
-use rustix::io::{Errno, Result, pread, retry_on_intr};
+use rustix::io::{Errno, ReadWriteFlags, Result, pread, preadv2, retry_on_intr};
 
 use super::copyup::write_all;
 use super::node::{Node, UPPER, read};
@@ -12,11 +13,20 @@ use super::overlay::Overlay;
 
 const PAGE: u64 = 4096;
 
+/// A piece written that may be made to wait for the disk.
+const LARGE: usize = 128 * 1024;
+
 impl Overlay {
     /// Fills `buffer` from `at`; fewer bytes mean the end of the file.
     pub(super) fn read(&self, node: &Arc<Node>, at: u64, buffer: &mut [u8]) -> Result<usize> {
         let fd = self.reader(node)?;
-        let mut done = 0;
+        // What is in memory at once, the rest with another thread free for other requests.
+        let ready = preadv2(&fd, &mut [IoSliceMut::new(buffer)], at, ReadWriteFlags::NOWAIT).unwrap_or(0);
+        if ready == buffer.len() || (ready > 0 && (at + ready as u64) % PAGE != 0) {
+            return Ok(ready);
+        }
+        self.turns.slow();
+        let mut done = ready;
         while done < buffer.len() {
             let place = at + done as u64;
             done += match retry_on_intr(|| pread(&fd, &mut buffer[done..], place))? {
@@ -33,6 +43,9 @@ impl Overlay {
     pub(super) fn write(&self, node: &Arc<Node>, at: u64, data: &[u8], drops: bool) -> Result<bool> {
         let fd = self.writer(node)?;
         let drops = drops && self.is_suid(node)?; // the kernel asks for every write of those who may not keep it
+        if data.len() >= LARGE {
+            self.turns.slow();
+        }
         write_all(&fd, data, at)?;
         if drops {
             self.drop_suid(node)?;
@@ -46,6 +59,7 @@ impl Overlay {
         if self.options.volatile || read(&node.state).layer != UPPER {
             return Ok(());
         }
+        self.turns.slow();
         if node.is_dir() {
             return fs::fsync(self.upper_dir(node)?);
         }
@@ -56,6 +70,7 @@ impl Overlay {
     /// Gives or takes the space of a part of a file.
     pub(super) fn fallocate(&self, node: &Arc<Node>, mode: u32, at: u64, len: u64) -> Result<()> {
         let fd = self.writer(node)?;
+        self.turns.slow();
         retry_on_intr(|| fs::fallocate(&fd, FallocateFlags::from_bits_retain(mode), at, len))
     }
 
@@ -78,6 +93,7 @@ impl Overlay {
     ) -> Result<usize> {
         let target = self.writer(to.0)?;
         let source = self.reader(from.0)?;
+        self.turns.slow();
         let (mut read_at, mut write_at) = (from.1, to.1);
         retry_on_intr(|| fs::copy_file_range(&source, Some(&mut read_at), &target, Some(&mut write_at), len))
     }

@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`Options`], `node` (what the kernel knows), `overlay` (layers, and how a node's
 //! real file is reached), `lookup`, `listing`, `copyup`, then one file for each group of changes;
-//! `server` is the protocol. System calls act on directory descriptors, never follow a symbolic
+//! `server` is the protocol, `turns` how many threads serve it. System calls act on directory descriptors, never follow a symbolic
 //! link, and never leave a layer. The layers must not be changed by others while mounted.
 //!
 //! Known limits: no `O_TMPFILE` (`EOPNOTSUPP`; the protocol crate lacks the request); a file of a lower
@@ -27,6 +27,7 @@ mod remove;
 mod rename;
 mod server;
 mod target;
+mod turns;
 mod whiteout;
 mod xattr;
 
@@ -116,7 +117,8 @@ fn serve_when_ready(
     let mut config = fuser::Config::default();
     config.n_threads = Some(threads);
     config.clone_fd = can_clone();
-    let server = server::Server::new(overlay::Overlay::new(options)?);
+    let turns = turns::Turns::new(dev_fuse.try_clone()?, threads);
+    let server = server::Server::new(overlay::Overlay::new(options, turns)?);
     let notifier = server.notifier();
     ready()?;
     // The kernel checks permissions, for all users of the namespace.

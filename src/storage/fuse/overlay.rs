@@ -20,6 +20,7 @@ use super::ids::{self, Ids, Override};
 use super::node::{Fd, Node, Real, State, Table, UPPER, lock, read, write};
 use super::options::Options;
 use super::target::Target;
+use super::turns::Turns;
 use super::whiteout::{self, Work};
 
 /// One layer, upper or lower.
@@ -39,6 +40,7 @@ pub(super) struct Overlay {
     pub(super) table: Table,
     pub(super) ids: Ids,
     pub(super) options: Options,
+    pub(super) turns: Arc<Turns>,
     open_dirs: Mutex<VecDeque<Weak<Real>>>,
     open_files: Mutex<VecDeque<Weak<Node>>>,
     max_dirs: usize,
@@ -103,7 +105,7 @@ fn open_work(upper: &OwnedFd, options: &Options) -> std::result::Result<Work, Er
 
 impl Overlay {
     /// Opens the layers.
-    pub(super) fn new(options: Options) -> std::result::Result<Self, Error> {
+    pub(super) fn new(options: Options, turns: Arc<Turns>) -> std::result::Result<Self, Error> {
         if options.lowerdirs.is_empty() && options.upperdir.is_none() {
             return Err(Error::Layers("no lowerdir was given"));
         }
@@ -139,6 +141,7 @@ impl Overlay {
             table: Table::new(root),
             ids: Ids::new(&options),
             options,
+            turns,
             open_dirs: Mutex::default(),
             open_files: Mutex::default(),
             max_dirs,

@@ -153,6 +153,7 @@ impl Overlay {
         } else {
             fs::renameat_with(work.dir(), &temporary, dir, name, RenameFlags::EXCHANGE)?;
         }
+        self.turns.slow();
         work.discard(&temporary);
         Ok(())
     }

@@ -208,7 +208,6 @@ impl Filesystem for Server {
         let mut wanted = vec![
             InitFlags::FUSE_PARALLEL_DIROPS,
             InitFlags::FUSE_DO_READDIRPLUS,
-            InitFlags::FUSE_READDIRPLUS_AUTO,
             InitFlags::FUSE_CACHE_SYMLINKS,
             InitFlags::FUSE_DONT_MASK,
             InitFlags::FUSE_ASYNC_DIO,
@@ -237,6 +236,7 @@ impl Filesystem for Server {
     }
 
     fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let _turn = self.overlay.turns.take();
         let found = self.overlay.node(parent.0).and_then(|parent| self.overlay.lookup(&parent, name));
         match found {
             Ok(Some(found)) => self.reply_entry(Ok(found), reply),
@@ -250,10 +250,12 @@ impl Filesystem for Server {
     }
 
     fn forget(&self, _request: &Request, ino: INodeNo, count: u64) {
+        let _turn = self.overlay.turns.take();
         self.overlay.table.forget(ino.0, count);
     }
 
     fn getattr(&self, _request: &Request, ino: INodeNo, _handle: Option<FileHandle>, reply: ReplyAttr) {
+        let _turn = self.overlay.turns.take();
         let got = self.overlay.node(ino.0).and_then(|node| Ok((self.overlay.getattr(&node)?, node)));
         match got {
             Ok((stat, node)) => reply.attr(&self.ttl, &self.node_attr(&node, &stat)),
@@ -279,6 +281,7 @@ impl Filesystem for Server {
         _flags: Option<fuser::BsdFileFlags>,
         reply: ReplyAttr,
     ) {
+        let _turn = self.overlay.turns.take();
         let changes = Changes {
             mode,
             uid,
@@ -296,6 +299,7 @@ impl Filesystem for Server {
     }
 
     fn readlink(&self, _request: &Request, ino: INodeNo, reply: ReplyData) {
+        let _turn = self.overlay.turns.take();
         let link = self.overlay.node(ino.0).and_then(|node| self.overlay.with(&node, |target, _| target.readlink()));
         match link {
             Ok(link) => reply.data(&link),
@@ -313,28 +317,33 @@ impl Filesystem for Server {
         rdev: u32,
         reply: ReplyEntry,
     ) {
+        let _turn = self.overlay.turns.take();
         let parent = self.overlay.node(parent.0);
         let made = parent.and_then(|parent| self.overlay.mknod(&parent, name, mode, rdev, caller(request, umask)));
         self.reply_entry(made, reply);
     }
 
     fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
+        let _turn = self.overlay.turns.take();
         let parent = self.overlay.node(parent.0);
         let made = parent.and_then(|parent| self.overlay.mkdir(&parent, name, mode, caller(request, umask)));
         self.reply_entry(made, reply);
     }
 
     fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let _turn = self.overlay.turns.take();
         let parent = self.overlay.node(parent.0);
         reply_empty(parent.and_then(|parent| self.overlay.unlink(&parent, name)), reply);
     }
 
     fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let _turn = self.overlay.turns.take();
         let parent = self.overlay.node(parent.0);
         reply_empty(parent.and_then(|parent| self.overlay.rmdir(&parent, name)), reply);
     }
 
     fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+        let _turn = self.overlay.turns.take();
         let parent = self.overlay.node(parent.0);
         let made =
             parent.and_then(|parent| self.overlay.symlink(&parent, name, target.as_os_str(), caller(request, 0)));
@@ -351,6 +360,7 @@ impl Filesystem for Server {
         flags: fuser::RenameFlags,
         reply: ReplyEmpty,
     ) {
+        let _turn = self.overlay.turns.take();
         let flags = RenameFlags::from_bits_retain(flags.bits());
         let done = self.overlay.node(parent.0).and_then(|parent| {
             let new_parent = self.overlay.node(new_parent.0)?;
@@ -360,6 +370,7 @@ impl Filesystem for Server {
     }
 
     fn link(&self, _request: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let _turn = self.overlay.turns.take();
         let made = self.overlay.node(ino.0).and_then(|node| {
             let parent = self.overlay.node(parent.0)?;
             let stat = self.overlay.link(&node, &parent, name)?;
@@ -369,6 +380,7 @@ impl Filesystem for Server {
     }
 
     fn open(&self, _request: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        let _turn = self.overlay.turns.take();
         if self.no_open {
             // Once answered so, the kernel never asks again.
             reply.error(Errno::ENOSYS);
@@ -387,6 +399,7 @@ impl Filesystem for Server {
         _flags: i32,
         reply: ReplyCreate,
     ) {
+        let _turn = self.overlay.turns.take();
         // Makes the kernel use `mknod` and its own open, which saves the release.
         reply.error(Errno::ENOSYS);
     }
@@ -402,6 +415,7 @@ impl Filesystem for Server {
         _owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        let _turn = self.overlay.turns.take();
         BUFFER.with_borrow_mut(|buffer| {
             let size = size as usize;
             if buffer.len() < size {
@@ -427,6 +441,7 @@ impl Filesystem for Server {
         _owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        let _turn = self.overlay.turns.take();
         let drop_suid = flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
         let done = self.overlay.node(ino.0).and_then(|node| self.overlay.write(&node, offset, data, drop_suid));
         match done {
@@ -442,18 +457,22 @@ impl Filesystem for Server {
     }
 
     fn flush(&self, _request: &Request, _ino: INodeNo, _handle: FileHandle, _owner: LockOwner, reply: ReplyEmpty) {
+        let _turn = self.overlay.turns.take();
         reply.error(Errno::ENOSYS);
     }
 
     fn fsync(&self, _request: &Request, ino: INodeNo, _handle: FileHandle, data_only: bool, reply: ReplyEmpty) {
+        let _turn = self.overlay.turns.take();
         reply_empty(self.overlay.node(ino.0).and_then(|node| self.overlay.fsync(&node, data_only)), reply);
     }
 
     fn fsyncdir(&self, _request: &Request, ino: INodeNo, _handle: FileHandle, data_only: bool, reply: ReplyEmpty) {
+        let _turn = self.overlay.turns.take();
         reply_empty(self.overlay.node(ino.0).and_then(|node| self.overlay.fsync(&node, data_only)), reply);
     }
 
     fn opendir(&self, _request: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        let _turn = self.overlay.turns.take();
         if self.no_opendir {
             reply.error(Errno::ENOSYS);
         } else {
@@ -462,6 +481,7 @@ impl Filesystem for Server {
     }
 
     fn readdir(&self, _request: &Request, ino: INodeNo, _handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        let _turn = self.overlay.turns.take();
         let listed = self.list(ino.0, offset, |number, offset, name, kind, _| {
             Ok(reply.add(INodeNo(number), offset, kind, name))
         });
@@ -479,6 +499,7 @@ impl Filesystem for Server {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
+        let _turn = self.overlay.turns.take();
         let listed = self.list(ino.0, offset, |number, offset, name, kind, look| {
             if offset <= 2 {
                 let attr = FileAttr { ino: INodeNo(number), kind, ..NOTHING };
@@ -502,6 +523,7 @@ impl Filesystem for Server {
     }
 
     fn statfs(&self, _request: &Request, _ino: INodeNo, reply: ReplyStatfs) {
+        let _turn = self.overlay.turns.take();
         let clip = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         match self.overlay.statfs() {
             Ok(s) => reply.statfs(
@@ -528,22 +550,26 @@ impl Filesystem for Server {
         _position: u32,
         reply: ReplyEmpty,
     ) {
+        let _turn = self.overlay.turns.take();
         let flags = u32::try_from(flags).unwrap_or(0);
         let done = self.overlay.node(ino.0).and_then(|node| self.overlay.setxattr(&node, name, value, flags));
         reply_empty(done, reply);
     }
 
     fn getxattr(&self, _request: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let _turn = self.overlay.turns.take();
         let value = self.overlay.node(ino.0).and_then(|node| self.overlay.getxattr(&node, name));
         reply_xattr(value, size, reply);
     }
 
     fn listxattr(&self, _request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        let _turn = self.overlay.turns.take();
         let names = self.overlay.node(ino.0).and_then(|node| self.overlay.listxattr(&node));
         reply_xattr(names, size, reply);
     }
 
     fn removexattr(&self, _request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let _turn = self.overlay.turns.take();
         reply_empty(self.overlay.node(ino.0).and_then(|node| self.overlay.removexattr(&node, name)), reply);
     }
 
@@ -558,6 +584,7 @@ impl Filesystem for Server {
         _size: u32,
         reply: ReplyIoctl,
     ) {
+        let _turn = self.overlay.turns.take();
         reply.error(Errno::ENOTTY);
     }
 
@@ -571,6 +598,7 @@ impl Filesystem for Server {
         mode: i32,
         reply: ReplyEmpty,
     ) {
+        let _turn = self.overlay.turns.take();
         let mode = u32::try_from(mode).unwrap_or(u32::MAX);
         let done = self.overlay.node(ino.0).and_then(|node| self.overlay.fallocate(&node, mode, offset, length));
         reply_empty(done, reply);
@@ -585,6 +613,7 @@ impl Filesystem for Server {
         whence: i32,
         reply: ReplyLseek,
     ) {
+        let _turn = self.overlay.turns.take();
         let at = u64::try_from(offset).map_err(|_| rustix::io::Errno::NXIO);
         let whence = u32::try_from(whence).unwrap_or(u32::MAX);
         let found = at.and_then(|at| self.overlay.node(ino.0).and_then(|node| self.overlay.lseek(&node, at, whence)));
@@ -607,6 +636,7 @@ impl Filesystem for Server {
         _flags: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
+        let _turn = self.overlay.turns.take();
         let len = usize::try_from(len.min(1 << 30)).unwrap_or(1 << 30);
         let done = self.overlay.node(ino_in.0).and_then(|from| {
             let to = self.overlay.node(ino_out.0)?;
