@@ -150,7 +150,8 @@ impl Turns {
 
     fn park(&self) {
         let mut gate = lock(&self.gate);
-        // Besides this thread, one must wait for requests now; and all must be known, or the end of the session could go unnoticed.
+        // Besides this thread one must wait for requests now; and all must be known, or the end of the session could pass
+        // unnoticed.
         if gate.over || self.waiting() < 2 || self.known.load(Ordering::Relaxed) < self.total {
             return;
         }
