@@ -138,7 +138,9 @@ impl Monitor {
             Err(error) => {
                 let helper = net.slirp_pid();
                 self.listeners = net.stop(false);
-                helper.map(crate::sys::process::wait_for).map(drop);
+                if let Some(helper) = helper {
+                    let _ = crate::sys::process::wait_for(helper);
+                }
                 Err(outside(error))
             }
         }

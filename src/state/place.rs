@@ -89,7 +89,7 @@ fn is_network(dir: &Path) -> bool {
         0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x5346_414F, 0x6B41_4653, 0x7375_7245, 0x0BD0_0BD0, 0x4750_4653,
         0x00C3_6400, 0x0102_1997, 0x7461_636F, 0x0116_1970, 0xAAD7_AAEA, 0x1983_0326, 0x2003_0528,
     ];
-    rustix::fs::statfs(dir).is_ok_and(|stat| NETWORK.contains(&(stat.f_type as u64 & 0xFFFF_FFFF)))
+    rustix::fs::statfs(dir).is_ok_and(|stat| NETWORK.contains(&(crate::sys::mount::magic(&stat) & 0xFFFF_FFFF)))
 }
 
 /// The first directory of the caller's own that nobody else may enter and that can hold a store.

@@ -2,6 +2,12 @@
 //!
 //! Wrappers take borrowed descriptors and C strings, return owned descriptors and errno, and decide nothing.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the kernel answers in registers: its pids, descriptors and counts fit the types they are given here"
+)]
+
 pub mod chown;
 pub mod copy;
 pub mod copy_tree;

@@ -8,6 +8,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 
+/// The magic number of a file system, as statfs(2) lists them; its type differs between architectures.
+pub fn magic(stat: &rustix::fs::StatFs) -> u64 {
+    stat.f_type as u64
+}
+
 /// mount(2) flags used by plans; numbers are the kernel's.
 pub mod flag {
     /// Read-only.

@@ -97,5 +97,5 @@ pub fn ensure(root: BorrowedFd<'_>, path: &Path, kind: Kind) -> Result<OwnedFd, 
 
 /// Whether `fd` is on procfs (statfs magic), for targets under /proc that get mounted over or written.
 pub fn is_proc(fd: impl AsFd) -> bool {
-    rustix::fs::fstatfs(fd).is_ok_and(|stat| stat.f_type as u64 == rustix::fs::PROC_SUPER_MAGIC as u64)
+    rustix::fs::fstatfs(fd).is_ok_and(|stat| super::mount::magic(&stat) == rustix::fs::PROC_SUPER_MAGIC as u64)
 }

@@ -175,11 +175,10 @@ fn create(mounts: bool) -> Result<IdMap, UsernsError> {
     if let Some(error) = failed {
         return Err(error);
     }
-    if helpers.is_empty() {
-        if write_maps_of(pid, &map, true) != 0 {
+    if helpers.is_empty()
+        && write_maps_of(pid, &map, true) != 0 {
             return Err(step("write the id maps")(Errno::PERM));
         }
-    }
     Ok(map)
 }
 
@@ -262,7 +261,7 @@ fn read_only_self() -> Result<OwnedFd, Errno> {
 
 fn sealed_copy() -> Result<OwnedFd, Errno> {
     let source = rustix::fs::open(SELF, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let size = rustix::fs::fstat(&source)?.st_size as u64;
+    let size = rustix::fs::fstat(&source)?.st_size.unsigned_abs();
     let copy = rustix::fs::memfd_create(c"kelp", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     let mut sent = 0;
     while sent < size {

@@ -210,11 +210,10 @@ impl Relay<'_> {
             if ready[0].contains(PollFlags::OUT) {
                 self.send_pending();
             }
-            if ready[0].intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-                if let Some(code) = self.packet()? {
+            if ready[0].intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
+                && let Some(code) = self.packet()? {
                     return Ok(Ended::Exited(code));
                 }
-            }
             if !ready[1].is_empty() {
                 self.signals(signals, terminal);
             }
@@ -244,7 +243,7 @@ impl Relay<'_> {
 
     fn print(&mut self, stderr: bool, len: usize) {
         let mut rest = &self.buffer[1..=len];
-        while !rest.is_empty() && !(self.stdout_gone && !stderr) {
+        while !rest.is_empty() && (stderr || !self.stdout_gone) {
             let written = if stderr {
                 rustix::io::write(rustix::stdio::stderr(), rest)
             } else {
@@ -314,9 +313,9 @@ impl Relay<'_> {
 
     fn send_pending(&mut self) {
         if let Some(packet) = self.pending.take() {
-            match socket::send(self.socket.as_fd(), &[IoSlice::new(&packet)], &[], false) {
-                Err(Errno::AGAIN | Errno::NOBUFS) => self.pending = Some(packet),
-                Ok(()) | Err(_) => {}
+            let sent = socket::send(self.socket.as_fd(), &[IoSlice::new(&packet)], &[], false);
+            if let Err(Errno::AGAIN | Errno::NOBUFS) = sent {
+                self.pending = Some(packet);
             }
         }
     }

@@ -160,8 +160,8 @@ fn flush(engine: &Engine, id: &str) {
         let failed = |errno: rustix::io::Errno| Error::io("flush", id)(errno.into());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(&inside.root, c".", flags, Mode::empty()).map_err(failed)?;
-        const FUSE: i64 = 0x6573_5546;
-        if rustix::fs::fstatfs(&root).is_ok_and(|stat| i64::try_from(stat.f_type).is_ok_and(|kind| kind == FUSE)) {
+        const FUSE: u64 = 0x6573_5546;
+        if rustix::fs::fstatfs(&root).is_ok_and(|stat| crate::sys::mount::magic(&stat) == FUSE) {
             rustix::fs::syncfs(&root).map_err(failed)?;
         }
         Ok(())

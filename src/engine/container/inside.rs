@@ -154,8 +154,8 @@ fn running(run: &RunRecord, id: &str, view: View) -> Result<Option<Inside>, Erro
 }
 
 pub(super) fn is_fuse(root: &OwnedFd) -> bool {
-    const FUSE: i64 = 0x6573_5546;
-    rustix::fs::fstatfs(root).is_ok_and(|stat| i64::try_from(stat.f_type).is_ok_and(|kind| kind == FUSE))
+    const FUSE: u64 = 0x6573_5546;
+    rustix::fs::fstatfs(root).is_ok_and(|stat| crate::sys::mount::magic(&stat) == FUSE)
 }
 
 /// Mounts the root of a stopped container in this process's mount namespace, with its binds and volumes.

@@ -253,7 +253,7 @@ pub(super) fn plan(
 }
 
 fn is_cgroup2() -> bool {
-    rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|stat| stat.f_type as u64 == 0x6367_7270)
+    rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|stat| crate::sys::mount::magic(&stat) == 0x6367_7270)
 }
 
 /// The container's own user namespace in ids of the user's.

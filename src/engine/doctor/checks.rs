@@ -323,7 +323,7 @@ fn store(engine: &Engine) -> Finding {
         return Finding::warning(WHAT, format!("{} cannot be looked at", there.display()));
     };
     #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast)] // the type differs between architectures
-    let kind = match stat.f_type as u64 {
+    let kind = match crate::sys::mount::magic(&stat) {
         0xEF53 => "ext4",
         0x5846_5342 => "xfs",
         0x9123_683E => "btrfs",

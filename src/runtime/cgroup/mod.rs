@@ -346,12 +346,10 @@ fn make(dir: PathBuf, settings: &[Setting]) -> Result<PathBuf, CgroupError> {
 
 fn limit(dir: &Path, settings: &[Setting]) -> Result<(), CgroupError> {
     for setting in settings {
-        match (control::write(&dir.join(setting.file), &setting.value), setting.flag) {
-            (Err(source), Some(flag)) => {
-                return Err(CgroupError::Value { flag, value: setting.value.clone(), file: setting.file, source });
-            }
-            // Swap accounting may be off.
-            (Ok(()) | Err(_), _) => {}
+        let written = control::write(&dir.join(setting.file), &setting.value);
+        // What has no flag was not asked for: swap accounting may be off.
+        if let (Err(source), Some(flag)) = (written, setting.flag) {
+            return Err(CgroupError::Value { flag, value: setting.value.clone(), file: setting.file, source });
         }
     }
     Ok(())

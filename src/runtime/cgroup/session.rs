@@ -81,7 +81,8 @@ pub fn session() -> Session {
         }
     }
     let root = rustix::process::geteuid().is_root();
-    if !own.starts_with("/user.slice/") && !(root && booted) {
+    let of_a_session = own.starts_with("/user.slice/") || (root && booted);
+    if !of_a_session {
         return Session::None(Reason::Foreign(own));
     }
     if !systemd::manager_reachable() {
@@ -96,15 +97,15 @@ pub fn session() -> Session {
 fn user_unit(own: &str) -> Option<&str> {
     let (_, below) = own.split_once("/user@")?;
     let start = own.len() - below.len() + below.find('/')?;
-    let end = own.match_indices('/').map(|(at, _)| at).chain([own.len()]).filter(|at| *at > start).filter(|at| {
+    let mut end = own.match_indices('/').map(|(at, _)| at).chain([own.len()]).filter(|at| *at > start).filter(|at| {
         [".scope", ".service"].iter().any(|kind| own[..*at].ends_with(kind)) && !own[..*at].ends_with("/init.scope")
     });
-    end.last().map(|at| &own[..at])
+    end.next_back().map(|at| &own[..at])
 }
 
 /// Whether /sys/fs/cgroup is version 2.
 pub fn is_version_2() -> bool {
-    rustix::fs::statfs(ROOT).is_ok_and(|stat| stat.f_type as u64 == 0x6367_7270)
+    rustix::fs::statfs(ROOT).is_ok_and(|stat| crate::sys::mount::magic(&stat) == 0x6367_7270)
 }
 
 /// The version 2 path in /proc/PID/cgroup; none when it is outside of what this mount shows.

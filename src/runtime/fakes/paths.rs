@@ -22,7 +22,7 @@ pub(super) fn read_path(pid: i32, address: u64) -> Result<Vec<u8>, Errno> {
         let from = address.checked_add(path.len() as u64).ok_or(Errno::FAULT)?;
         // Never over the end of a page: the next one may not be there.
         let room = usize::try_from(PAGE - from % PAGE).unwrap_or(MAX_PATH).min(MAX_PATH - path.len());
-        let mut chunk = [0_u8; PAGE as usize];
+        let mut chunk = [0_u8; MAX_PATH];
         let read = notify::read_memory(pid, from, &mut chunk[..room])?;
         if read == 0 {
             return Err(Errno::FAULT);
