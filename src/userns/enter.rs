@@ -175,10 +175,9 @@ fn create(mounts: bool) -> Result<IdMap, UsernsError> {
     if let Some(error) = failed {
         return Err(error);
     }
-    if helpers.is_empty()
-        && write_maps_of(pid, &map, true) != 0 {
-            return Err(step("write the id maps")(Errno::PERM));
-        }
+    if helpers.is_empty() && write_maps_of(pid, &map, true) != 0 {
+        return Err(step("write the id maps")(Errno::PERM));
+    }
     Ok(map)
 }
 

@@ -211,9 +211,10 @@ impl Relay<'_> {
                 self.send_pending();
             }
             if ready[0].intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
-                && let Some(code) = self.packet()? {
-                    return Ok(Ended::Exited(code));
-                }
+                && let Some(code) = self.packet()?
+            {
+                return Ok(Ended::Exited(code));
+            }
             if !ready[1].is_empty() {
                 self.signals(signals, terminal);
             }

@@ -34,10 +34,11 @@ pub fn create(engine: &Engine, mut spec: ContainerSpec, image: Option<RunImage>,
     super::defaults::apply(&mut spec, &engine.config)?;
     let id = new_id()?;
     if let (true, Some(name)) = (options.replace, &spec.name)
-        && let Some(holder) = names::holder(&engine.paths.data, name) {
-            let remove = crate::engine::options::RemoveOptions { force: true, volumes: true, timeout: Some(0) };
-            crate::engine::child::in_child(engine, false, || super::rm::remove(engine, &holder, &remove))?;
-        }
+        && let Some(holder) = names::holder(&engine.paths.data, name)
+    {
+        let remove = crate::engine::options::RemoveOptions { force: true, volumes: true, timeout: Some(0) };
+        crate::engine::child::in_child(engine, false, || super::rm::remove(engine, &holder, &remove))?;
+    }
     let (config, image_ref, layers) = match image {
         Some(image) => {
             let layers = image.record.layers.iter().map(ToString::to_string).collect();

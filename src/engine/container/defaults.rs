@@ -38,9 +38,11 @@ pub(super) fn apply(spec: &mut ContainerSpec, config: &Config) -> Result<(), Err
         spec.process.umask = mask.map(|mask| mask.ok_or_else(|| wrong("umask", &"expected an octal number up to 777"))).transpose()?;
     }
     if let (UserNamespaceMode::Private, Some(mode)) = (&spec.namespaces.user, &defaults.userns)
-        && spec.namespaces.uid_map.is_empty() && spec.namespaces.gid_map.is_empty() {
-            spec.namespaces.user = mode.parse().map_err(|reason: String| wrong("userns", &reason))?;
-        }
+        && spec.namespaces.uid_map.is_empty()
+        && spec.namespaces.gid_map.is_empty()
+    {
+        spec.namespaces.user = mode.parse().map_err(|reason: String| wrong("userns", &reason))?;
+    }
     if let (LogDriver::K8sFile, Some(driver)) = (spec.logging.driver, config.log.driver) {
         spec.logging.driver = driver;
     }
@@ -48,10 +50,11 @@ pub(super) fn apply(spec: &mut ContainerSpec, config: &Config) -> Result<(), Err
         spec.network.publish.iter_mut().filter(|port| port.host_ip.is_none()).for_each(|port| port.host_ip = Some(address));
     }
     if let Some(zone) = spec.process.timezone.as_ref().or(defaults.timezone.as_ref())
-        && !spec.process.env.iter().any(|(name, _)| name == "TZ") {
-            let rule = rule_of(zone)?;
-            spec.process.env.insert(0, ("TZ".to_owned(), Some(rule)));
-        }
+        && !spec.process.env.iter().any(|(name, _)| name == "TZ")
+    {
+        let rule = rule_of(zone)?;
+        spec.process.env.insert(0, ("TZ".to_owned(), Some(rule)));
+    }
     Ok(())
 }
 

@@ -62,9 +62,10 @@ fn discard(engine: &Engine, record: &crate::state::ContainerRecord) {
     }
     let containers = crate::state::Containers::new(&engine.paths);
     if engine.paths.container(&record.id).exists()
-        && let Ok(_lock) = containers.lock(&record.id) {
-            let volumes = super::plan::anonymous_volumes(record);
-            crate::state::remove::container(&engine.paths, &record.id, &record.name, &engine.paths.log(&record.id), &volumes);
-        }
+        && let Ok(_lock) = containers.lock(&record.id)
+    {
+        let volumes = super::plan::anonymous_volumes(record);
+        crate::state::remove::container(&engine.paths, &record.id, &record.name, &engine.paths.log(&record.id), &volumes);
+    }
     drop(std::fs::remove_dir_all(engine.paths.container_run(&record.id)));
 }

@@ -40,7 +40,7 @@ pub(super) fn stat(arch: Arch, stat: &Stat, owner: &Owner) -> Vec<u8> {
         (stat.st_ctime as u64, stat.st_ctime_nsec),
     ];
     let (size, blocks, block) = (stat.st_size as u64, stat.st_blocks as u64, low(stat.st_blksize as u64));
-    let links = stat.st_nlink;
+    let links = stat.st_nlink as u64;
     match arch {
         Arch::X86_64 | Arch::X32 | Arch::Aarch64 => {
             let wide = arch != Arch::Aarch64;
@@ -55,7 +55,7 @@ pub(super) fn stat(arch: Arch, stat: &Stat, owner: &Owner) -> Vec<u8> {
             }
             out.put(64, blocks.to_ne_bytes());
             for (index, (seconds, nanos)) in times.into_iter().enumerate() {
-                out.put(72 + 16 * index, seconds.to_ne_bytes()).put(80 + 16 * index, nanos.to_ne_bytes());
+                out.put(72 + 16 * index, seconds.to_ne_bytes()).put(80 + 16 * index, (nanos as u64).to_ne_bytes());
             }
             out.0
         }
@@ -70,7 +70,7 @@ pub(super) fn stat(arch: Arch, stat: &Stat, owner: &Owner) -> Vec<u8> {
             out.put(at_blocks, blocks.to_ne_bytes()).put(at_ino, stat.st_ino.to_ne_bytes());
             for (index, (seconds, nanos)) in times.into_iter().enumerate() {
                 let at = at_times + 8 * index;
-                out.put(at, low(seconds).to_ne_bytes()).put(at + 4, low(nanos).to_ne_bytes());
+                out.put(at, low(seconds).to_ne_bytes()).put(at + 4, low(nanos as u64).to_ne_bytes());
             }
             out.0
         }

@@ -59,11 +59,12 @@ impl Making {
                 let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let opened: Result<OwnedFd, Errno> = rustix::fs::openat(&self.parent, &self.name, flags, Mode::empty());
                 if let Ok(file) = opened
-                    && owner::find(&file, &stat).is_none() {
-                        let before = Owner::of(&stat);
-                        let gid = self.inherited_group().unwrap_or(gid);
-                        let _ = owner::record(&file, Owner { uid, gid, ..before });
-                    }
+                    && owner::find(&file, &stat).is_none()
+                {
+                    let before = Owner::of(&stat);
+                    let gid = self.inherited_group().unwrap_or(gid);
+                    let _ = owner::record(&file, Owner { uid, gid, ..before });
+                }
             }
             FileType::Symlink => drop(owner::record_at(&self.parent, &self.name, uid, gid)),
             _ => {}
