@@ -22,7 +22,7 @@ impl Engine {
         {
             notices.push(format!("{why}: single-id mode, where all files are yours and other owners are recorded; `kelp doctor` tells how to get them"));
             if !one_id::can_notify() {
-                notices.push("this kernel cannot tell of system calls (before 5.5): owners set in containers are not recorded".to_owned());
+                notices.push(format!("{}: owners set in containers are not recorded", one_id::CANNOT_NOTIFY));
             }
         }
         if let Some(moved) = &self.moved {

@@ -25,6 +25,11 @@ pub fn no_new_privs() -> Result<bool, Errno> {
     prctl(libc::PR_GET_NO_NEW_PRIVS, 0).map(|set| set == 1)
 }
 
+/// Whether this thread is under a seccomp filter.
+pub fn is_filtered() -> Result<bool, Errno> {
+    prctl(libc::PR_GET_SECCOMP, 0).map(|mode| mode == 2)
+}
+
 /// Whether others of the same user may look into this process (/proc/PID/{exe,fd,environ}, ptrace, core dumps).
 pub fn set_dumpable(dumpable: bool) -> Result<(), Errno> {
     prctl(libc::PR_SET_DUMPABLE, dumpable.into()).map(drop)

@@ -8,6 +8,8 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use super::{prctl, process};
+
 /// One classic BPF instruction, in the layout of `struct sock_filter` (linux/filter.h).
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -119,6 +121,24 @@ pub fn load_filter(filter: &[BpfInsn], flags: FilterFlags) -> Result<Option<Owne
     let fd = i32::try_from(result).map_err(|_| Errno::BADF)?;
     // SAFETY: with NEW_LISTENER the result is a new descriptor that nobody else owns.
     Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+/// Whether a filter loaded from here on may have a listener. Of the filters above a process one alone may have it, so inside
+/// of what is supervised already (a container in single-id mode, some sandboxes) it is tried, in a child.
+#[must_use]
+pub fn can_listen() -> bool {
+    if !prctl::is_filtered().unwrap_or(true) {
+        return true;
+    }
+    match process::fork() {
+        Ok(None) => {
+            let allow = BpfInsn { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
+            let loaded = prctl::set_no_new_privs().and_then(|()| load_filter(&[allow], FilterFlags::NEW_LISTENER));
+            process::exit_now(i32::from(loaded.is_err()))
+        }
+        Ok(Some(pid)) => process::wait_for(pid).is_ok_and(|ended| ended.code() == 0),
+        Err(_) => false,
+    }
 }
 
 /// Whether the kernel supports `action` (a `SECCOMP_RET_*` value).

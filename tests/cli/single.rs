@@ -159,6 +159,95 @@ fn a_file_of_the_host_is_left_alone() {
 }
 
 #[test]
+fn inside_of_what_is_supervised_already() {
+    let kelp = single_busybox();
+    let (program, archive) = (crate::support::program().display().to_string(), image::busybox_archive().display().to_string());
+    let script = "kelp load -q -i /busybox.tar; kelp run --rm --network none busybox sh -c 'touch /f; chown 5:6 /f && echo chowned; id -u'; \
+        kelp run --rm --network none --fake-ids full busybox true; echo $?; kelp doctor | grep -c 'owners are not recorded'";
+    let volumes = [format!("{program}:/bin/kelp:ro"), format!("{archive}:/busybox.tar:ro")];
+    kelp.sh(&["--privileged", "--network", "none", "-v", &volumes[0], "-v", &volumes[1]], script)
+        .success()
+        .stdout_has("chowned\n0\n125\n1")
+        .stderr_has("owners set in containers are not recorded")
+        .stderr_has("--fake-ids full");
+}
+
+/// A program of the 32-bit ABI, with nothing but itself: makes each call and ends with the number of the first one whose
+/// answer is not the one wanted, else with 0.
+#[cfg(target_arch = "x86_64")]
+fn program_of_32_bits(calls: &[(u32, [u32; 5], i32)], path: &[u8]) -> Vec<u8> {
+    const AT: u32 = 0x0804_8000;
+    const HEADERS: u32 = 84;
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let mut code = Vec::new();
+    let set = |code: &mut Vec<u8>, register: u8, value: u32| {
+        code.push(0xb8 + register);
+        code.extend(value.to_le_bytes());
+    };
+    let leave = |code: &mut Vec<u8>, status: u32| {
+        set(code, 3, status);
+        set(code, 0, 1);
+        code.extend([0xcd, 0x80]);
+    };
+    // Each is 49 bytes, the end 12: an argument of `u32::MAX` is the path behind them.
+    let end = HEADERS + u32::try_from(calls.len()).unwrap() * 49 + 12;
+    for (number, (call, args, wanted)) in (1..).zip(calls) {
+        set(&mut code, 0, *call);
+        for (register, argument) in [3, 1, 2, 6, 7].into_iter().zip(args) {
+            set(&mut code, register, if *argument == u32::MAX { AT + end } else { *argument });
+        }
+        code.extend([0xcd, 0x80, 0x83, 0xf8, wanted.to_le_bytes()[0], 0x74, 12]); // int 0x80; cmp eax, wanted; je past the end
+        leave(&mut code, number);
+        assert_eq!(*wanted, i32::from(i8::try_from(*wanted).unwrap()));
+    }
+    leave(&mut code, 0);
+    code.extend(path);
+    code.push(0);
+    let size = HEADERS + u32::try_from(code.len()).unwrap();
+    let mut file = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x03\0".to_vec();
+    file.extend(words(&[1, AT + HEADERS, 52, 0, 0, 52 | 32 << 16, 1 | 40 << 16, 0]));
+    file.extend(words(&[1, 0, AT, AT, size, size, 5, 4096]));
+    file.extend(code);
+    file
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn programs_of_32_bits_are_told_the_same() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    const PATH: u32 = u32::MAX;
+    let character = 0o020_644;
+    let calls = [
+        (182, [PATH, 5, 6, 0, 0], 0),                 // chown, of 16 bits
+        (16, [PATH, 5, 6, 0, 0], 0),                  // lchown
+        (212, [PATH, 70_000, 7, 0, 0], 0),            // chown32
+        (298, [(-100_i32).cast_unsigned(), PATH, 70_001, 8, 0], 0), // fchownat
+        (206, [0, 0, 0, 0, 0], 0),                    // setgroups32
+        (210, [33, 33, 33, 0, 0], 0),                 // setresgid32
+        (208, [34, 34, 34, 0, 0], 0),                 // setresuid32
+        (199, [0; 5], 34),                            // getuid32
+        (47, [0; 5], 33),                             // getgid, of 16 bits
+        (14, [PATH, character, 0x103, 0, 0], -17),    // mknod: it is there
+    ];
+    let kelp = single_busybox();
+    let file = kelp.file("program", "");
+    std::fs::write(&file, program_of_32_bits(&calls, b"/f")).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    if std::process::Command::new(&file).status().is_err() {
+        eprintln!("skipped: this kernel runs no programs of 32 bits");
+        return;
+    }
+    let volume = format!("{}:/program:ro", file.display());
+    for fakes in ["basic", "full"] {
+        let name = format!("c-{fakes}");
+        let flags = ["run", "--name", &name, "--network", "none", "--fake-ids", fakes, "-v", &volume, "busybox"];
+        kelp.run(flags.iter().chain(&["sh", "-c", "touch /f; /program; echo $?"])).success().stdout("0");
+        assert_eq!(exported(&kelp, &name, &["f"]), "-rw-r--r-- 70001/8");
+    }
+}
+
+#[test]
 #[ignore = "needs a tree of Debian"]
 fn debian_tools_with_owners() {
     needs!("debian");

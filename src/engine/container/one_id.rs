@@ -59,7 +59,7 @@ fn read_in(tree: &Path, name: &str) -> Option<Vec<u8>> {
 /// What processes of a container with this map get; none where several ids are mapped.
 ///
 /// # Errors
-/// No table of system calls for this machine.
+/// No table of system calls for this machine; [`FakeIds::Full`] asked for where it cannot be had.
 pub(super) fn of(engine: &Engine, record: &ContainerRecord, user_map: &IdMap, map: &IdMap) -> Result<Option<OneId>, Error> {
     if !user_map.is_single() {
         return Ok(None);
@@ -67,6 +67,9 @@ pub(super) fn of(engine: &Engine, record: &ContainerRecord, user_map: &IdMap, ma
     let (uid, gid) = map.lead();
     let fakes = record.spec.security.fake_ids.or(engine.config.containers.fake_ids).unwrap_or_default();
     let notify = fakes != FakeIds::None && can_notify();
+    if record.spec.security.fake_ids == Some(FakeIds::Full) && !notify {
+        return Err(Error::Usage(format!("--fake-ids full: {CANNOT_NOTIFY}")));
+    }
     let full = fakes == FakeIds::Full && notify;
     let filter = match fakes {
         FakeIds::None => Vec::new(),
@@ -78,8 +81,12 @@ pub(super) fn of(engine: &Engine, record: &ContainerRecord, user_map: &IdMap, ma
     Ok(Some(OneId { uid, gid, filter, notify, full }))
 }
 
-/// Whether the kernel hands system calls to a supervisor that may also let them go on (5.5).
+/// Why not, where [`can_notify`] says no.
+pub(crate) const CANNOT_NOTIFY: &str =
+    "system calls cannot be told to kelp here (a kernel before 5.5, or a sandbox around that is told of them already)";
+
+/// Whether the kernel hands system calls to a supervisor that may also let them go on (5.5), and to one of ours.
 pub(crate) fn can_notify() -> bool {
     const USER_NOTIF: u32 = 0x7fc0_0000;
-    seccomp::action_available(USER_NOTIF) && super::plan::kernel_version() >= (5, 5)
+    seccomp::action_available(USER_NOTIF) && super::plan::kernel_version() >= (5, 5) && seccomp::can_listen()
 }

@@ -173,11 +173,12 @@ fn id_mappers(account: &Account) -> Finding {
 /// What single-id mode has to work with.
 fn fakes() -> Finding {
     const WHAT: &str = "faked owners";
-    if crate::engine::container::one_id::can_notify() {
+    use crate::engine::container::one_id::{CANNOT_NOTIFY, can_notify};
+    if can_notify() {
         return Finding::ok(WHAT, "can be recorded where there is one id only");
     }
-    Finding::warning(WHAT, "this kernel cannot tell of system calls: with one id only, owners are not recorded")
-        .advise("install kernel 5.5 or newer, with CONFIG_SECCOMP_FILTER")
+    Finding::warning(WHAT, format!("{CANNOT_NOTIFY}: with one id only, owners are not recorded"))
+        .advise("install kernel 5.5 or newer, with CONFIG_SECCOMP_FILTER; start kelp outside of the sandbox")
 }
 
 /// Containers of a job stay in it.

@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -17,8 +17,8 @@ use super::node::lock;
 /// So many requests answered in a row while another thread had nothing to do, and a thread is too many.
 const CALM: usize = 8;
 
-/// So many requests taken in a row with another one queued, and a thread is too few.
-const PRESSED: usize = 3;
+/// After so many requests it is looked whether another one is queued; if so twice in a row, a thread is too few.
+const SAMPLE: usize = 4;
 
 #[derive(Debug, Default)]
 struct Gate {
@@ -40,7 +40,8 @@ pub(super) struct Turns {
     /// Changed with `gate` held.
     parked: AtomicUsize,
     calm: AtomicUsize,
-    pressed: AtomicUsize,
+    taken: AtomicUsize,
+    pressed: AtomicBool,
     gate: Mutex<Gate>,
     called: Condvar,
 }
@@ -77,7 +78,8 @@ impl Turns {
             busy: AtomicUsize::new(0),
             parked: AtomicUsize::new(0),
             calm: AtomicUsize::new(0),
-            pressed: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            pressed: AtomicBool::new(false),
             gate: Mutex::default(),
             called: Condvar::new(),
         })
@@ -92,10 +94,10 @@ impl Turns {
             }
         });
         self.busy.fetch_add(1, Ordering::AcqRel);
-        if self.is_short() {
+        if self.is_short() && self.taken.fetch_add(1, Ordering::Relaxed) % SAMPLE == 0 {
             if !self.is_queued() {
-                self.pressed.store(0, Ordering::Relaxed);
-            } else if self.pressed.fetch_add(1, Ordering::Relaxed) >= PRESSED {
+                self.pressed.store(false, Ordering::Relaxed);
+            } else if self.pressed.swap(true, Ordering::Relaxed) {
                 self.call();
             }
         }
@@ -139,7 +141,7 @@ impl Turns {
 
     fn call(&self) {
         self.calm.store(0, Ordering::Relaxed);
-        self.pressed.store(0, Ordering::Relaxed);
+        self.pressed.store(false, Ordering::Relaxed);
         let mut gate = lock(&self.gate);
         if self.parked.load(Ordering::Acquire) > 0 {
             self.parked.fetch_sub(1, Ordering::AcqRel);
