@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use kelp::network::netlink::{Netlink, RouteTo, group};
-use kelp::network::private::PrivateNetwork;
+use kelp::network::private::{Inside, PrivateNetwork};
 use kelp::network::slirp::{self, SlirpNet};
 use kelp::network::ports;
 use kelp::spec::network::SlirpOptions;
@@ -108,8 +108,10 @@ fn monitor(arguments: &[String]) {
     let options = SlirpOptions::default();
     let net = SlirpNet::new(&options, true);
     let program = slirp::find(std::env::var_os("PATH").as_deref()).unwrap();
-    let mut network = PrivateNetwork::start(&program, netns.as_fd(), &net, &options, listeners).unwrap();
+    let mut network = PrivateNetwork::start(&program, netns.as_fd(), &net, &options).unwrap();
+    let mut forwarder = Inside::forward(netns.as_fd(), network.target(), listeners).unwrap();
     network.wait_configured(Duration::from_secs(10)).unwrap();
+    forwarder.result().unwrap();
     let configured = began.elapsed();
     eprintln!("namespace {made:?} configured {:?}", configured - made);
     let mut container_in = container.stdin.take().unwrap();
@@ -132,21 +134,22 @@ fn monitor(arguments: &[String]) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(network.slirp_pid()).unwrap());
         rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL).unwrap();
         rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();
-        network.restart_slirp(&program, netns.as_fd(), &net, &options).unwrap();
+        network.restart_slirp(&program, netns.as_fd(), &options).unwrap();
         let routes = format!("/proc/{}/net/route", container.id());
         while std::fs::read_to_string(&routes).unwrap().lines().count() < 2 {
             std::thread::sleep(Duration::from_millis(2));
             // A process of the old one may have held the device a moment longer; the monitor tries again too.
             let pid = rustix::process::Pid::from_raw(i32::try_from(network.slirp_pid()).unwrap());
             if rustix::process::waitpid(pid, rustix::process::WaitOptions::NOHANG).unwrap().is_some() {
-                network.restart_slirp(&program, netns.as_fd(), &net, &options).unwrap();
+                network.restart_slirp(&program, netns.as_fd(), &options).unwrap();
             }
         }
         println!("{}", network.slirp_pid());
     }
     let ending = Instant::now();
     container.kill().unwrap();
-    let listeners = network.stop(false);
+    network.stop(false);
+    let listeners = forwarder.stop();
     eprintln!("stopped in {:?}, {} listeners back", ending.elapsed(), listeners.len());
 }
 

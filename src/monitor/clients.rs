@@ -331,6 +331,10 @@ impl Monitor {
                 let reply = self.disconnect_network(&network);
                 self.clients[index].reply(&reply, &[]);
             }
+            Request::Default { slirp } => {
+                let reply = self.set_default_network(slirp);
+                self.clients[index].reply(&reply, &[]);
+            }
             Request::Rename { name } => {
                 let reply = self.renamed(name);
                 self.clients[index].reply(&reply, &[]);

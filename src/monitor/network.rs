@@ -15,6 +15,7 @@ use crate::network::pasta;
 use crate::network::ports::{Listeners, Target};
 use crate::network::private::{Inside, NetworkError, PrivateNetwork};
 use crate::network::slirp::{self, Slirp, SlirpNet};
+use crate::spec::network::SlirpOptions;
 use crate::state::lease::{self, Lease};
 use crate::state::files;
 
@@ -33,7 +34,7 @@ pub(super) struct Net {
     /// Servers of the host it may reach.
     host: Option<HostAccess>,
     leases: Vec<Lease>,
-    /// Published ports on user networks, and the address they lead to.
+    /// Published ports, and the address they lead to.
     ports: Option<(Inside, Target)>,
 }
 
@@ -68,22 +69,48 @@ impl Net {
     pub(super) fn stop(self, reaped: bool) -> Listeners {
         drop(self.plug);
         drop(self.host);
-        let mut listeners = self.private.map(|private| private.stop(reaped)).unwrap_or_default();
-        listeners.extend(self.ports.map(|(ports, _)| ports.stop()).unwrap_or_default());
-        listeners
+        if let Some(private) = self.private {
+            private.stop(reaped);
+        }
+        self.ports.map(|(ports, _)| ports.stop()).unwrap_or_default()
     }
 
-    /// Where published ports lead: the first network with an IPv4 address, else the first.
+    /// Makes published ports lead where they should by now. Without such a place the listeners wait, and clients in their
+    /// queues.
+    fn forward(&mut self, wishes: &[Wish], netns: BorrowedFd<'_>, listeners: &mut Listeners) -> Result<(), NetworkError> {
+        let target = self.target(wishes);
+        let stale = |old: &Target| !target.is_some_and(|new| new.is_same(old));
+        if let Some((ports, _)) = self.ports.take_if(|(_, old)| stale(old)) {
+            // Connections to the address that is gone end.
+            listeners.extend(ports.stop());
+        }
+        if let Some(target) = target.filter(|_| !listeners.is_empty()) {
+            self.ports = Some((Inside::forward(netns, target, std::mem::take(listeners))?, target));
+        }
+        Ok(())
+    }
+
+    /// Where published ports lead: the default network, else the first one with an IPv4 address, else the first. Clients of a
+    /// family the network does not have come to addresses of the default network's, which nothing else uses there.
     fn target(&self, wishes: &[Wish]) -> Option<Target> {
+        if let Some(private) = &self.private {
+            return Some(private.target());
+        }
         let lease = self.leases.iter().find(|lease| lease.ip.is_some()).or(self.leases.first())?;
         let network = wishes.iter().map(|wish| &wish.network).find(|network| network.id == lease.network_id)?;
         let gateway = |ipv6: bool| network.subnet(ipv6).map(|subnet| subnet.gateway);
-        let (Some(ip), Some(IpAddr::V4(gateway4))) = (lease.ip, gateway(false)) else { return None };
-        Some(match (lease.ip6, gateway(true)) {
-            (Some(ip6), Some(IpAddr::V6(gateway6))) => Target::on_link(ip, gateway4, ip6, gateway6),
-            // A server that listens on IPv6 too sees clients of the host's IPv6.
-            _ => Target::new(ip, gateway4, "fd00::100".parse().ok()?, "fd00::2".parse().ok()?),
-        })
+        let v4 = if let (Some(ip), Some(IpAddr::V4(gateway))) = (lease.ip, gateway(false)) { Some((ip, gateway)) } else { None };
+        let v6 = if let (Some(ip), Some(IpAddr::V6(gateway))) = (lease.ip6, gateway(true)) { Some((ip, gateway)) } else { None };
+        let other = SlirpNet::new(&SlirpOptions::default(), false);
+        match (v4, v6) {
+            (Some((ip, gateway)), Some((ip6, gateway6))) => Some(Target::on_link(ip, gateway, ip6, gateway6)),
+            (Some((ip, gateway)), None) => Some(Target::new(ip, gateway, other.address6, other.gateway6)),
+            (None, Some((ip6, gateway6))) => {
+                let target = Target::on_link(other.address, other.gateway, ip6, gateway6);
+                Some(Target { loopback: Some(other.address.into()), ..target })
+            }
+            (None, None) => None,
+        }
     }
 }
 
@@ -91,6 +118,15 @@ fn open_netns(pid: i32) -> Result<OwnedFd, String> {
     let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
     rustix::fs::open(format!("/proc/{pid}/ns/net"), flags, rustix::fs::Mode::empty())
         .map_err(|errno| format!("cannot open the network namespace: {errno}"))
+}
+
+fn start_slirp(netns: BorrowedFd<'_>, net: &SlirpNet, options: &SlirpOptions) -> Result<PrivateNetwork, NetworkError> {
+    let program = slirp::find(std::env::var_os("PATH").as_deref())?;
+    PrivateNetwork::start(&program, netns, net, options)
+}
+
+fn done(outcome: Result<(), String>) -> Reply {
+    outcome.map_or_else(|message| Reply::Error { message }, |()| Reply::Ok)
 }
 
 fn outside(error: impl std::fmt::Display) -> StartError {
@@ -111,60 +147,45 @@ impl Monitor {
         }
         let netns = open_netns(pid).map_err(outside)?;
         let mut net = Net::default();
-        if !self.start.host_access.is_empty() {
-            match HostAccess::start(netns.as_fd(), &self.start.host_access) {
-                Ok(host) => net.host = Some(host),
-                Err(error) => {
-                    self.listeners = listeners;
-                    return Err(outside(error));
-                }
-            }
-        }
-        let mut listeners = Some(listeners);
-        if let Some(options) = &self.start.slirp {
-            let slirp = SlirpNet::new(options, self.start.host_ipv6);
-            let program = slirp::find(std::env::var_os("PATH").as_deref()).map_err(outside)?;
-            let private = PrivateNetwork::start(&program, netns.as_fd(), &slirp, options, listeners.take().unwrap_or_default());
-            net.private = Some(private.map_err(outside)?);
-        }
-        if let Some(options) = &self.start.pasta {
-            let started = self.start_pasta(netns.as_fd(), options).map_err(outside)?;
-            let network = pasta::network(host_access::own_address());
-            let private = PrivateNetwork::with(started, netns.as_fd(), &network, listeners.take().unwrap_or_default());
-            net.private = Some(private.map_err(outside)?);
-        }
-        match self.join_networks(&mut net, netns.as_fd(), listeners.unwrap_or_default()) {
+        self.listeners = listeners;
+        match self.start_parts(&mut net, netns.as_fd()) {
             Ok(()) => Ok(Some(net)),
-            Err(error) => {
+            Err(message) => {
                 let helper = net.slirp_pid();
-                self.listeners = net.stop(false);
+                self.listeners.extend(net.stop(false));
                 if let Some(helper) = helper {
                     let _ = crate::sys::process::wait_for(helper);
                 }
-                Err(outside(error))
+                Err(outside(message))
             }
         }
+    }
+
+    fn start_parts(&mut self, net: &mut Net, netns: BorrowedFd<'_>) -> Result<(), String> {
+        let text = |error: NetworkError| error.to_string();
+        if !self.start.host_access.is_empty() {
+            net.host = Some(HostAccess::start(netns, &self.start.host_access).map_err(|error| error.to_string())?);
+        }
+        if let Some(options) = &self.start.slirp {
+            net.private = Some(start_slirp(netns, &SlirpNet::new(options, self.start.host_ipv6), options).map_err(text)?);
+        }
+        if let Some(options) = &self.start.pasta {
+            let started = self.start_pasta(netns, options)?;
+            let network = pasta::network(host_access::own_address());
+            net.private = Some(PrivateNetwork::with(started, netns, &network).map_err(text)?);
+        }
+        if !self.start.networks.is_empty() {
+            self.attach(net, netns).map_err(|error| error.to_string())?;
+            self.record_leases(&net.leases);
+            self.write_names(&net.leases)?;
+        }
+        net.forward(&self.start.networks, netns, &mut self.listeners).map_err(text)
     }
 
     fn start_pasta(&self, netns: BorrowedFd<'_>, options: &[String]) -> Result<Slirp, String> {
         let program = pasta::find(std::env::var_os("PATH").as_deref()).map_err(|error| error.to_string())?;
         let link = self.paths.container_run(&self.start.id).join("netns");
         pasta::start(&program, netns, &link, options).map_err(|error| error.to_string())
-    }
-
-    fn join_networks(&mut self, net: &mut Net, netns: BorrowedFd<'_>, listeners: Listeners) -> Result<(), String> {
-        if !self.start.networks.is_empty() {
-            self.attach(net, netns).map_err(|error| error.to_string())?;
-            self.record_leases(&net.leases);
-            self.write_names(&net.leases)?;
-        }
-        if !listeners.is_empty() {
-            let target = net.target(&self.start.networks);
-            let target = target.ok_or("ports can only be published on a network with IPv4 addresses")?;
-            let ports = Inside::start(netns, None, target, listeners).map_err(|error| error.to_string())?;
-            net.ports = Some((ports, target));
-        }
-        Ok(())
     }
 
     /// Puts the container on its networks, with the addresses it had.
@@ -198,27 +219,19 @@ impl Monitor {
     }
 
     /// Everything that follows from a change of networks while the container runs.
-    fn networks_changed(&mut self) {
-        let Some(net) = self.running.as_mut().and_then(|running| running.network.as_mut()) else { return };
-        let target = net.target(&self.start.networks);
-        let stale = net.ports.as_ref().is_some_and(|(_, old)| !target.is_some_and(|new| new.is_same(old)));
-        if stale && let Some((ports, _)) = net.ports.take() {
-            // Connections to the address that is gone end; clients wait in the listeners' queues meanwhile.
-            let listeners = ports.stop();
-            let netns = self.record.init.and_then(|init| open_netns(init.pid).ok());
-            match (target, netns) {
-                (Some(target), Some(netns)) => {
-                    net.ports = Inside::start(netns.as_fd(), None, target, listeners).ok().map(|ports| (ports, target));
-                }
-                _ => self.listeners = listeners,
-            }
-        }
+    fn networks_changed(&mut self) -> Result<(), String> {
+        let Some(init) = self.record.init else { return Ok(()) };
+        let Some(net) = self.running.as_mut().and_then(|running| running.network.as_mut()) else { return Ok(()) };
+        let forwarded = open_netns(init.pid).and_then(|netns| {
+            net.forward(&self.start.networks, netns.as_fd(), &mut self.listeners).map_err(|error| error.to_string())
+        });
         let leases = net.leases.clone();
         self.record_leases(&leases);
         // A full disk leaves the files as they were.
         drop(self.write_names(&leases));
         self.record.networks = leases;
         drop(files::write_json(&self.paths.container_run(&self.start.id).join("run.json"), &self.record));
+        forwarded
     }
 
     /// `network connect`.
@@ -247,8 +260,7 @@ impl Monitor {
         match connected {
             Ok(()) => {
                 self.start.networks.push(wish);
-                self.networks_changed();
-                Reply::Ok
+                done(self.networks_changed())
             }
             Err(reason) => error(reason.to_string()),
         }
@@ -268,11 +280,51 @@ impl Monitor {
         if net.leases.is_empty() {
             net.plug = None;
         }
-        self.networks_changed();
-        match left {
-            Ok(()) => Reply::Ok,
-            Err(message) => Reply::Error { message },
+        let changed = self.networks_changed();
+        done(left.and(changed))
+    }
+
+    /// `network connect bridge`, and with no options `network disconnect bridge`: the default network comes or goes.
+    pub(super) fn set_default_network(&mut self, options: Option<SlirpOptions>) -> Reply {
+        let error = |message: String| Reply::Error { message };
+        self.start.slirp.clone_from(&options);
+        let net = options.as_ref().map(|options| SlirpNet::new(options, self.start.host_ipv6));
+        if let Some(names) = &mut self.start.names {
+            names.address = net.map(|net| net.address.into());
+            names.server = net.map(|net| (net.dns.into(), net.ipv6));
         }
+        self.record.ip = net.map(|net| net.address.to_string());
+        let Some(running) = &mut self.running else { return Reply::Ok };
+        let netns = match open_netns(running.pid) {
+            Ok(netns) => netns,
+            Err(message) => return error(message),
+        };
+        let network = running.network.get_or_insert_default();
+        if let Some(private) = network.private.take() {
+            let pid = i32::try_from(private.slirp_pid());
+            private.stop(false);
+            // Its device is gone then: the next one wants the name.
+            if let Ok(pid) = pid {
+                let _ = crate::sys::process::wait_for(pid);
+            }
+        }
+        if let (Some(options), Some(net)) = (&options, &net) {
+            let started = start_slirp(netns.as_fd(), net, options).and_then(|mut private| match private.wait_configured(TIMEOUT) {
+                Ok(()) => Ok(private),
+                Err(reason) => {
+                    private.stop(false);
+                    Err(reason)
+                }
+            });
+            match started {
+                Ok(private) => network.private = Some(private),
+                Err(reason) => {
+                    self.start.slirp = None;
+                    return error(reason.to_string());
+                }
+            }
+        }
+        done(self.networks_changed())
     }
 
     /// `rename`: its names on its networks change.
@@ -290,22 +342,18 @@ impl Monitor {
 
     /// `network reload`: off all networks and on again.
     pub(super) fn reload_networks(&mut self) -> Reply {
-        match self.plug_again() {
-            Ok(()) => Reply::Ok,
-            Err(message) => Reply::Error { message },
-        }
+        done(self.plug_again())
     }
 
     fn plug_again(&mut self) -> Result<(), String> {
         let Some(init) = self.record.init else { return Ok(()) };
         let Some(mut net) = self.running.as_mut().and_then(|running| running.network.take()) else { return Ok(()) };
-        let done = open_netns(init.pid).and_then(|netns| self.attach(&mut net, netns.as_fd()).map_err(|error| error.to_string()));
+        let plugged = open_netns(init.pid).and_then(|netns| self.attach(&mut net, netns.as_fd()).map_err(|error| error.to_string()));
         if let Some(running) = &mut self.running {
             running.network = Some(net);
         }
-        done?;
-        self.networks_changed();
-        Ok(())
+        plugged?;
+        self.networks_changed()
     }
 
     /// The holder has ended, and the networks with it: they are made again, or the container ends with the reason.
@@ -335,10 +383,9 @@ impl Monitor {
     /// slirp4netns was killed, or crashed: a new one takes over.
     pub(super) fn restart_slirp(&mut self) -> bool {
         let (Some(running), Some(options)) = (&mut self.running, &self.start.slirp) else { return false };
-        let net = SlirpNet::new(options, self.start.host_ipv6);
         let Some(private) = running.network.as_mut().and_then(|network| network.private.as_mut()) else { return false };
         let program = slirp::find(std::env::var_os("PATH").as_deref());
         let (Ok(netns), Ok(program)) = (open_netns(running.pid), program) else { return false };
-        private.restart_slirp(&program, netns.as_fd(), &net, options).is_ok()
+        private.restart_slirp(&program, netns.as_fd(), options).is_ok()
     }
 }

@@ -164,6 +164,11 @@ pub enum Request {
         /// The network's id.
         network: String,
     },
+    /// The default network comes with these options, or goes.
+    Default {
+        /// Its options; none to leave it.
+        slirp: Option<SlirpOptions>,
+    },
     /// The container has another name.
     Rename {
         /// The new one.

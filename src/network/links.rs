@@ -82,19 +82,24 @@ impl Netlink {
         }
     }
 
-    /// Adds a default route with a metric: of several, the one with the lowest is used.
+    /// Adds a route to a network (of prefix 0: the default route) by a gateway on a link. Of several to the same network the
+    /// one with the lowest metric is used.
     ///
     /// # Errors
     /// The kernel's refusal.
-    pub fn add_default_route(&mut self, gateway: IpAddr, link: u32, metric: u32) -> Result<(), NetlinkError> {
+    pub fn add_route_by(&mut self, to: Subnet, gateway: IpAddr, link: u32, metric: u32) -> Result<(), NetlinkError> {
         let mut message = plain_route(gateway.is_ipv6(), RouteType::Unicast);
+        message.header.destination_prefix_length = to.prefix();
+        if to.prefix() > 0 {
+            message.attributes.push(RouteAttribute::Destination(RouteAddress::from(to.address())));
+        }
         message.attributes.extend([
             RouteAttribute::Table(254),
             RouteAttribute::Gateway(RouteAddress::from(gateway)),
             RouteAttribute::Oif(link),
             RouteAttribute::Priority(metric),
         ]);
-        self.change("add a default route", RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE)
+        self.change("add a route by a gateway", RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE)
     }
 
     /// Makes a table refuse (`add`), or no longer refuse, packets to a network.

@@ -1,8 +1,8 @@
 //! The default network of one container: slirp4netns outside, one thread inside.
 //!
 //! The monitor lives in the host's network namespace and cannot come back to it, so what must happen in the
-//! container's happens in a thread that enters it: it waits for slirp4netns' device, adds what slirp4netns does not,
-//! and then either ends or forwards published ports for as long as the container runs.
+//! container's happens in threads that enter it: one waits for slirp4netns' device, adds what slirp4netns does not, and ends;
+//! another, on networks of all kinds, forwards published ports for as long as the container runs.
 
 use std::io::Read;
 use std::net::{IpAddr, Ipv6Addr};
@@ -66,18 +66,25 @@ pub struct Inside {
     report: std::fs::File,
 }
 
+/// What the thread does.
+#[derive(Debug)]
+enum Work {
+    /// Waits for slirp4netns' device and completes it.
+    Configure(SlirpNet),
+    /// Forwards the ports of these listeners.
+    Forward(Target, Listeners),
+}
+
 impl Inside {
-    /// Starts the thread. It waits until the namespace has a default route when `slirp` is given, and forwards the
-    /// listeners' ports when there are any.
+    /// Starts a thread that forwards the ports of these listeners.
     ///
     /// # Errors
     /// [`NetworkError::System`].
-    pub fn start(
-        netns: BorrowedFd<'_>,
-        slirp: Option<SlirpNet>,
-        target: Target,
-        listeners: Listeners,
-    ) -> Result<Self, NetworkError> {
+    pub fn forward(netns: BorrowedFd<'_>, target: Target, listeners: Listeners) -> Result<Self, NetworkError> {
+        Self::start(netns, Work::Forward(target, listeners))
+    }
+
+    fn start(netns: BorrowedFd<'_>, what: Work) -> Result<Self, NetworkError> {
         let netns = netns.try_clone_to_owned().map_err(|source| NetworkError::System { operation: "dup", source })?;
         let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(system("eventfd"))?;
         let stopped = stop.try_clone().map_err(|source| NetworkError::System { operation: "dup", source })?;
@@ -85,7 +92,7 @@ impl Inside {
         let thread = std::thread::Builder::new()
             .name("network".into())
             .stack_size(STACK)
-            .spawn(move || work(netns, slirp, target, listeners, &stopped, tell))
+            .spawn(move || work(netns, what, &stopped, tell))
             .map_err(|source| NetworkError::System { operation: "start a thread", source })?;
         Ok(Self { thread: Some(thread), stop, report: report.into() })
     }
@@ -123,55 +130,54 @@ impl Inside {
     }
 }
 
-fn work(
-    netns: OwnedFd,
-    slirp: Option<SlirpNet>,
-    mut target: Target,
-    listeners: Listeners,
-    stop: &OwnedFd,
-    tell: OwnedFd,
-) -> Listeners {
-    let outcome = set_up(&netns, slirp, &mut target, &listeners, stop);
+/// Returns the listeners when it has ended.
+fn work(netns: OwnedFd, what: Work, stop: &OwnedFd, tell: OwnedFd) -> Listeners {
+    let newnet = rustix::thread::LinkNameSpaceType::Network;
+    let entered = rustix::thread::move_into_link_name_space(netns.as_fd(), Some(newnet))
+        .map_err(|errno| format!("cannot enter the network namespace: {errno}"));
     // Nothing more is needed of it, and it would keep the namespace alive.
     drop(netns);
-    match outcome {
-        Ok(mut netlink) => {
-            let told = rustix::io::write(&tell, &[1]);
-            drop(tell);
-            if !listeners.is_empty() && told.is_ok() {
+    match what {
+        Work::Configure(net) => {
+            report(tell, entered.and_then(|()| configure(&net, stop).map_err(|error| error.to_string())));
+            Listeners::new()
+        }
+        Work::Forward(mut target, listeners) => {
+            let prepared = entered.and_then(|()| prepare(&listeners, &mut target).map_err(|error| error.to_string()));
+            if let Some(mut netlink) = report(tell, prepared) {
                 // Ends when told to; a kernel without epoll was noticed long before.
                 let _ = ports::serve(&listeners, target, &mut netlink, stop.as_fd());
             }
-        }
-        Err(message) => {
-            let _ = rustix::io::write(&tell, message.as_bytes());
+            listeners
         }
     }
-    listeners
 }
 
-fn set_up(
-    netns: &OwnedFd,
-    slirp: Option<SlirpNet>,
-    target: &mut Target,
-    listeners: &Listeners,
-    stop: &OwnedFd,
-) -> Result<Netlink, String> {
-    let newnet = rustix::thread::LinkNameSpaceType::Network;
-    rustix::thread::move_into_link_name_space(netns.as_fd(), Some(newnet))
-        .map_err(|errno| format!("cannot enter the network namespace: {errno}"))?;
-    let groups = if slirp.is_some() { group::IPV4_ROUTE } else { 0 };
-    let mut netlink = Netlink::open(groups).map_err(|e| e.to_string())?;
-    if !listeners.is_empty() {
-        ports::prepare(&mut netlink, listeners, target).map_err(|e| e.to_string())?;
-    }
-    if let Some(net) = slirp {
-        wait_for_route(&mut netlink, stop).map_err(|e| e.to_string())?;
-        if net.ipv6 {
-            // Without it, IPv4 still works.
-            drop(add_ipv6(&mut netlink, &net));
+/// Tells whoever waits in [`Inside::result`].
+fn report<T>(tell: OwnedFd, outcome: Result<T, String>) -> Option<T> {
+    // Nobody waits for one that was stopped before.
+    match outcome {
+        Ok(made) => rustix::io::write(&tell, &[1]).ok().map(|_| made),
+        Err(message) => {
+            let _ = rustix::io::write(&tell, message.as_bytes());
+            None
         }
     }
+}
+
+fn configure(net: &SlirpNet, stop: &OwnedFd) -> Result<(), NetlinkError> {
+    let mut netlink = Netlink::open(group::IPV4_ROUTE)?;
+    wait_for_route(&mut netlink, stop)?;
+    if net.ipv6 {
+        // Without it, IPv4 still works.
+        drop(add_ipv6(&mut netlink, net));
+    }
+    Ok(())
+}
+
+fn prepare(listeners: &Listeners, target: &mut Target) -> Result<Netlink, NetlinkError> {
+    let mut netlink = Netlink::open(0)?;
+    ports::prepare(&mut netlink, listeners, target)?;
     Ok(netlink)
 }
 
@@ -208,9 +214,8 @@ pub(super) fn add_ipv6(netlink: &mut Netlink, net: &SlirpNet) -> Result<(), Netl
 #[derive(Debug)]
 pub struct PrivateNetwork {
     slirp: Slirp,
+    net: SlirpNet,
     inside: Inside,
-    /// Sets up what a restarted slirp4netns does not, while `inside` goes on forwarding.
-    helper: Option<Inside>,
 }
 
 impl PrivateNetwork {
@@ -218,26 +223,19 @@ impl PrivateNetwork {
     ///
     /// # Errors
     /// slirp4netns that cannot be executed, or a system out of threads or descriptors.
-    pub fn start(
-        program: &Path,
-        netns: BorrowedFd<'_>,
-        net: &SlirpNet,
-        options: &SlirpOptions,
-        listeners: Listeners,
-    ) -> Result<Self, NetworkError> {
+    pub fn start(program: &Path, netns: BorrowedFd<'_>, net: &SlirpNet, options: &SlirpOptions) -> Result<Self, NetworkError> {
         // slirp4netns takes longest.
         let slirp = Slirp::start(program, netns, net, options)?;
-        Self::with(slirp, netns, net, listeners)
+        Self::with(slirp, netns, net)
     }
 
     /// As [`PrivateNetwork::start`], with another program that makes a device and a default route.
     ///
     /// # Errors
     /// A system out of threads or descriptors.
-    pub fn with(slirp: Slirp, netns: BorrowedFd<'_>, net: &SlirpNet, listeners: Listeners) -> Result<Self, NetworkError> {
-        let target = Target::new(net.address, net.gateway, net.address6, net.gateway6);
-        match Inside::start(netns, Some(*net), target, listeners) {
-            Ok(inside) => Ok(Self { slirp, inside, helper: None }),
+    pub fn with(slirp: Slirp, netns: BorrowedFd<'_>, net: &SlirpNet) -> Result<Self, NetworkError> {
+        match Inside::start(netns, Work::Configure(*net)) {
+            Ok(inside) => Ok(Self { slirp, net: *net, inside }),
             Err(error) => {
                 slirp.kill();
                 Err(error)
@@ -248,6 +246,11 @@ impl PrivateNetwork {
     /// Process id of slirp4netns.
     pub fn slirp_pid(&self) -> u32 {
         self.slirp.pid()
+    }
+
+    /// Where published ports lead.
+    pub fn target(&self) -> Target {
+        Target::new(self.net.address, self.net.gateway, self.net.address6, self.net.gateway6)
     }
 
     /// Two descriptors to poll: when either has an event, [`PrivateNetwork::wait_configured`] will not block for long.
@@ -287,34 +290,18 @@ impl PrivateNetwork {
     ///
     /// # Errors
     /// As [`PrivateNetwork::start`].
-    pub fn restart_slirp(
-        &mut self,
-        program: &Path,
-        netns: BorrowedFd<'_>,
-        net: &SlirpNet,
-        options: &SlirpOptions,
-    ) -> Result<(), NetworkError> {
-        self.slirp = Slirp::start(program, netns, net, options)?;
-        if net.ipv6 {
-            self.end_helper();
-            let target = Target::new(net.address, net.gateway, net.address6, net.gateway6);
-            self.helper = Some(Inside::start(netns, Some(*net), target, Vec::new())?);
-        }
+    pub fn restart_slirp(&mut self, program: &Path, netns: BorrowedFd<'_>, options: &SlirpOptions) -> Result<(), NetworkError> {
+        let again = Self::start(program, netns, &self.net, options)?;
+        std::mem::replace(self, again).inside.stop();
         Ok(())
     }
 
-    fn end_helper(&mut self) {
-        drop(self.helper.take().map(Inside::stop));
-    }
-
-    /// Kills slirp4netns (`reaped`: unless it is gone already) and ends the thread; gives the listeners back. Does not
-    /// wait for slirp4netns: the kernel takes some 25 ms to close its device, so reap it after the container's end was
-    /// told to everybody.
-    pub fn stop(mut self, reaped: bool) -> Listeners {
-        self.end_helper();
+    /// Kills slirp4netns (`reaped`: unless it is gone already). Does not wait for it: the kernel takes some 25 ms to close
+    /// its device, so reap it after the container's end was told to everybody.
+    pub fn stop(self, reaped: bool) {
         if !reaped {
             self.slirp.kill();
         }
-        self.inside.stop()
+        self.inside.stop();
     }
 }

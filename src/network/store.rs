@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::subnet::{IpRange, Subnet};
+use crate::spec::subnet::{IpRange, StaticRoute, Subnet};
 use crate::state::{Paths, StateError, files};
 
 /// The format of [`NetworkRecord`].
@@ -43,6 +43,9 @@ pub struct NetworkRecord {
     pub subnets: Vec<SubnetRecord>,
     /// Without a way out.
     pub internal: bool,
+    /// Routes its containers have beside the default one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<StaticRoute>,
     /// Names are resolved at the gateway.
     pub dns: bool,
     /// Whom the resolver asks for what it does not know; empty is the host's servers.
@@ -70,6 +73,16 @@ impl NetworkRecord {
     pub fn mtu(&self) -> Option<u32> {
         let said = self.options.get("mtu").or_else(|| self.options.get("com.docker.network.driver.mtu"));
         said.and_then(|text| text.parse().ok())
+    }
+
+    /// Metric of the default route its containers have by it, if said.
+    pub fn metric(&self) -> Option<u32> {
+        self.options.get("metric").and_then(|text| text.parse().ok())
+    }
+
+    /// Whether it is a way out for its containers: an internal network has none, and one may be told not to be.
+    pub fn has_default_route(&self) -> bool {
+        !self.internal && self.options.get("no_default_route").is_none_or(|text| matches!(text.as_str(), "false" | "0"))
     }
 
     /// Whether containers of other networks are kept out. They are unless `isolate=false`.
@@ -107,6 +120,8 @@ pub struct NewNetwork {
     pub no_ipv4: bool,
     /// `--internal`.
     pub internal: bool,
+    /// `--route`.
+    pub routes: Vec<StaticRoute>,
     /// `--disable-dns`.
     pub no_dns: bool,
     /// `--dns`.
@@ -269,6 +284,9 @@ impl Networks {
         check_options(&new.options).map_err(&invalid)?;
         let id = random_id().map_err(&invalid)?;
         let subnets = choose_subnets(new, &name, &others)?;
+        if let Some(stray) = new.routes.iter().find(|route| subnets.iter().all(|subnet| !subnet.subnet.contains(route.gateway))) {
+            return Err(invalid(format!("the gateway {} of the route to {} is not in its subnet", stray.gateway, stray.destination)));
+        }
         let interface = interface(new, &id, &others).map_err(&invalid)?;
         let record = NetworkRecord {
             version: VERSION,
@@ -278,6 +296,7 @@ impl Networks {
             interface,
             subnets,
             internal: new.internal,
+            routes: new.routes.clone(),
             dns: !new.no_dns,
             dns_servers: new.dns_servers.clone(),
             labels: new.labels.clone(),
@@ -335,16 +354,19 @@ fn check_options(options: &BTreeMap<String, String>) -> Result<(), String> {
     for (key, value) in options {
         let good = match key.as_str() {
             "mtu" | "com.docker.network.driver.mtu" => value.parse().is_ok_and(|mtu: u32| (1280..=65520).contains(&mtu)),
+            "metric" => value.parse::<u32>().is_ok(),
+            "no_default_route" => matches!(value.as_str(), "true" | "false" | "1" | "0"),
             "isolate" => matches!(value.as_str(), "true" | "false" | "strict" | "1" | "0"),
             "com.docker.network.bridge.name" => true,
             "com.docker.network.bridge.enable_icc" | "com.docker.network.bridge.enable_ip_masquerade" => value == "true",
             "com.docker.network.bridge.default_bridge" => value == "false",
-            _ => return Err(format!("unknown option \"{key}\": there are mtu and isolate")),
+            _ => return Err(format!("unknown option \"{key}\": there are mtu, isolate, metric and no_default_route")),
         };
         if !good {
             let want = match key.as_str() {
                 "mtu" | "com.docker.network.driver.mtu" => "a number of bytes from 1280 to 65520",
-                "isolate" => "true or false",
+                "isolate" | "no_default_route" => "true or false",
+                "metric" => "a number",
                 "com.docker.network.bridge.default_bridge" => "false",
                 _ => "true, the one way kelp has",
             };
@@ -490,6 +512,8 @@ mod tests {
             (NewNetwork { gateways: vec!["10.5.0.1".parse().unwrap()], ..named("n") }, "not in its subnet"),
             (NewNetwork { no_ipv4: true, ..named("n") }, "needs --ipv6"),
             (NewNetwork { options: [("mtu".into(), "5".into())].into(), ..named("n") }, "from 1280 to 65520"),
+            (NewNetwork { options: [("metric".into(), "low".into())].into(), ..named("n") }, "must be a number"),
+            (NewNetwork { routes: vec!["10.9.0.0/16,10.5.0.9".parse().unwrap()], subnets: net("10.6.0.0/24"), ..named("n") }, "the route to 10.9.0.0/16 is not in"),
             (NewNetwork { options: [("vlan".into(), "5".into())].into(), ..named("n") }, "unknown option"),
         ] {
             let error = networks.create(&new, 0).unwrap_err().to_string();

@@ -51,28 +51,25 @@ pub struct Handles {
 /// The caller is uid 0 of the user's namespace and has one thread.
 pub fn launch(plan: &Plan, handles: Handles) -> Result<Launched, Failure> {
     let (ours, theirs) = socket::pair().map_err(at(Step::Clone))?;
-    let joined = handles.join.is_some();
-    let (pid, pidfd) = match handles.join {
-        None => {
-            let flags = flags_of(plan.namespaces) | NEWUSER | NEWNS;
-            match process::clone(flags, handles.cgroup.as_ref().map(AsFd::as_fd)).map_err(at(Step::Clone))? {
-                Cloned::Parent { pid, pidfd } => (pid, pidfd),
-                Cloned::Child => child(plan, ours, theirs, handles.stdio),
-            }
+    // Another process joins what there is to join, and makes the container's from there: nobody comes back from another
+    // user namespace, nor to the host's network.
+    let joins = handles.join.is_some() || plan.network_path.is_some();
+    let flags = if joins { 0 } else { flags_of(plan.namespaces) | NEWUSER | NEWNS };
+    let launched = match process::clone(flags, handles.cgroup.as_ref().map(AsFd::as_fd)).map_err(at(Step::Clone))? {
+        Cloned::Child if joins => joined_child(plan, handles.join.as_ref().map(AsFd::as_fd), ours, theirs, handles.stdio),
+        Cloned::Child => child(plan, ours, theirs, handles.stdio),
+        Cloned::Parent { pid, .. } if joins => {
+            drop(theirs);
+            second_process(pid, ours)?
         }
-        Some(join) => match process::clone(0, handles.cgroup.as_ref().map(AsFd::as_fd)).map_err(at(Step::Clone))? {
-            Cloned::Child => joined_child(plan, join.as_fd(), ours, theirs, handles.stdio),
-            Cloned::Parent { pid, .. } => {
-                drop(theirs);
-                return second_process(pid, ours);
-            }
-        },
+        Cloned::Parent { pid, pidfd } => {
+            drop(theirs);
+            Launched { pid, pidfd, report: ours }
+        }
     };
-    drop(theirs);
-    if !joined {
-        write_maps(pid, &plan.map)?;
+    if handles.join.is_none() {
+        write_maps(launched.pid, &plan.map)?;
     }
-    let launched = Launched { pid, pidfd, report: ours };
     launched.say(word::MAPPED).map_err(at(Step::Ids))?;
     Ok(launched)
 }
@@ -98,26 +95,15 @@ fn child(plan: &Plan, ours: OwnedFd, theirs: OwnedFd, stdio: Option<Stdio>) -> !
     process::exit_now(failure.exit_code());
 }
 
-/// Joins another container's user namespace and others of its namespaces, then clones once more, as a child of the
-/// monitor, so that new pid namespaces take effect.
-fn joined_child(plan: &Plan, join: BorrowedFd<'_>, ours: OwnedFd, theirs: OwnedFd, stdio: Option<Stdio>) -> ! {
-    let namespaces = plan.namespaces;
-    let joined = [
-        (namespaces.pid, NEWPID),
-        (namespaces.net, NEWNET),
-        (namespaces.ipc, NEWIPC),
-        (namespaces.uts, NEWUTS),
-        (namespaces.cgroup, NEWCGROUP),
-    ]
-    .into_iter()
-    .filter_map(|(namespace, flag)| (namespace == Namespace::Join).then_some(flag))
-    .fold(NEWUSER, |all, flag| all | flag);
-    let result = process::setns(join, joined).map_err(at(Step::Join)).and_then(|()| {
-        // Also between this moment and the exec nobody in that container may look at us.
-        prctl::set_dumpable(false).map_err(at(Step::Join))?;
-        let (uid, gid) = IdMap::of_process("self").unwrap_or_default().lead();
-        process::set_ids(uid, gid).map_err(at(Step::Join))?;
-        process::clone_sibling(flags_of(namespaces) | NEWNS).map_err(at(Step::Clone))
+/// Joins what the plan says, then clones once more, as a child of the monitor, so that new pid namespaces take effect.
+fn joined_child(plan: &Plan, join: Option<BorrowedFd<'_>>, ours: OwnedFd, theirs: OwnedFd, stdio: Option<Stdio>) -> ! {
+    let entered = match (join, &plan.network_path) {
+        (Some(join), _) => join_container(plan.namespaces, join),
+        (None, Some(path)) => enter_network(path).map(|()| NEWUSER),
+        (None, None) => Ok(NEWUSER),
+    };
+    let result = entered.and_then(|user| {
+        process::clone_sibling(flags_of(plan.namespaces) | user | NEWNS).map_err(at(Step::Clone))
     });
     match result {
         Ok(None) => child(plan, ours, theirs, stdio),
@@ -132,6 +118,33 @@ fn joined_child(plan: &Plan, join: BorrowedFd<'_>, ours: OwnedFd, theirs: OwnedF
     }
 }
 
+/// Another container's user namespace and others of its namespaces. Returns the flags that make a user namespace: none.
+fn join_container(namespaces: Namespaces, join: BorrowedFd<'_>) -> Result<u64, Failure> {
+    let joined = [
+        (namespaces.pid, NEWPID),
+        (namespaces.net, NEWNET),
+        (namespaces.ipc, NEWIPC),
+        (namespaces.uts, NEWUTS),
+        (namespaces.cgroup, NEWCGROUP),
+    ]
+    .into_iter()
+    .filter_map(|(namespace, flag)| (namespace == Namespace::Join).then_some(flag))
+    .fold(NEWUSER, |all, flag| all | flag);
+    process::setns(join, joined).map_err(at(Step::Join))?;
+    // Also between this moment and the exec nobody in that container may look at us.
+    prctl::set_dumpable(false).map_err(at(Step::Join))?;
+    let (uid, gid) = IdMap::of_process("self").unwrap_or_default().lead();
+    process::set_ids(uid, gid).map_err(at(Step::Join))?;
+    Ok(0)
+}
+
+/// The network namespace at a path, which must be one below the user's namespace.
+fn enter_network(path: &str) -> Result<(), Failure> {
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+    let netns = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).map_err(at(Step::NetworkPath))?;
+    process::setns(netns.as_fd(), NEWNET).map_err(at(Step::NetworkPath))
+}
+
 /// Receives the pidfd of the process the intermediate one made, and reaps that.
 fn second_process(intermediate: i32, ours: OwnedFd) -> Result<Launched, Failure> {
     let mut buffer = vec![0_u8; 4096];
@@ -140,9 +153,7 @@ fn second_process(intermediate: i32, ours: OwnedFd) -> Result<Launched, Failure>
     let _ = process::wait_for(intermediate);
     let Some(pidfd) = fds.pop() else { return Err(failure_in(&buffer[..size], Step::Join)) };
     let pid = process::pid_of(pidfd.as_fd()).ok_or(Errno::SRCH).map_err(at(Step::Join))?;
-    let launched = Launched { pid, pidfd, report: ours };
-    launched.say(word::MAPPED).map_err(at(Step::Ids))?;
-    Ok(launched)
+    Ok(Launched { pid, pidfd, report: ours })
 }
 
 fn failure_in(packet: &[u8], otherwise: Step) -> Failure {

@@ -18,6 +18,8 @@ pub enum Step {
     Ids,
     /// Joining a namespace.
     Join,
+    /// Entering the network namespace at a path.
+    NetworkPath,
     /// Host name.
     Hostname,
     /// `lo`.

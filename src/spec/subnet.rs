@@ -1,4 +1,4 @@
-//! IP networks in prefix notation, of either family, and the ranges of addresses handed out in them.
+//! IP networks in prefix notation, of either family, the ranges of addresses handed out in them, and routes to others.
 //!
 //! Owns grammar and arithmetic. Which network a container gets is the business of `network`.
 
@@ -136,6 +136,38 @@ impl<'de> Deserialize<'de> for Subnet {
     }
 }
 
+/// A way to a network by way of an address of another: `--route`, as `NETWORK/PREFIX,GATEWAY[,METRIC]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaticRoute {
+    /// Where it leads.
+    pub destination: Subnet,
+    /// The next hop.
+    pub gateway: IpAddr,
+    /// Of several to the same network, the one with the lowest is used; that of the default route when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<u32>,
+}
+
+impl FromStr for StaticRoute {
+    type Err = SubnetError;
+
+    fn from_str(text: &str) -> Result<Self, SubnetError> {
+        let bad = |reason| SubnetError { what: "route", text: text.to_owned(), reason };
+        let shape = "expected a network, a gateway and perhaps a metric, such as 10.9.0.0/16,10.5.0.254,50";
+        let mut parts = text.split(',');
+        let (Some(destination), Some(gateway), metric, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return Err(bad(shape));
+        };
+        let destination: Subnet = destination.parse().map_err(|_| bad(shape))?;
+        let gateway: IpAddr = gateway.parse().map_err(|_| bad(shape))?;
+        let metric = metric.map(|text| text.parse().map_err(|_| bad("the metric must be a number"))).transpose()?;
+        if gateway.is_ipv6() != destination.is_ipv6() {
+            return Err(bad("network and gateway must be of one family"));
+        }
+        Ok(Self { destination, gateway, metric })
+    }
+}
+
 /// Addresses from one to another, both included: `--ip-range`, as `A.B.C.D/N` or `FIRST-LAST`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IpRange {
@@ -194,6 +226,22 @@ mod tests {
         assert!(!net("10.5.0.0/16").contains("::1".parse().unwrap()));
         assert!(net("10.0.0.0/8").overlaps(net("10.5.0.0/24")) && net("10.5.0.0/24").overlaps(net("10.0.0.0/8")));
         assert!(!net("10.5.0.0/24").overlaps(net("10.5.1.0/24")));
+    }
+
+    #[test]
+    fn routes() {
+        let route: StaticRoute = "10.9.0.0/16,10.5.0.254,50".parse().unwrap();
+        assert_eq!((route.destination.to_string(), route.metric), ("10.9.0.0/16".to_owned(), Some(50)));
+        assert_eq!("::/0,fd00:5::9".parse::<StaticRoute>().unwrap().metric, None);
+        for (bad, reason) in [
+            ("10.9.0.0/16", "expected a network, a gateway"),
+            ("10.9.0.0/16,10.5.0.1,5,6", "expected a network, a gateway"),
+            ("10.9.0.0/16,10.5.0.1,x", "must be a number"),
+            ("10.9.0.0/16,fd00::1", "of one family"),
+        ] {
+            let error = bad.parse::<StaticRoute>().unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
     }
 
     #[test]

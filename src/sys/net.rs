@@ -41,6 +41,18 @@ pub fn set_mark(fd: BorrowedFd<'_>, mark: u32) -> Result<(), Errno> {
     set_option(fd, libc::SOL_SOCKET, libc::SO_MARK, mark.cast_signed())
 }
 
+/// Makes the socket one of this link alone: what comes by another is not for it.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn bind_to_link(fd: BorrowedFd<'_>, link: &str) -> Result<(), Errno> {
+    let length = libc::socklen_t::try_from(link.len()).map_err(|_| Errno::NAMETOOLONG)?;
+    // SAFETY: the kernel reads `length` bytes of `link`, which lives across the call.
+    let done =
+        unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, link.as_ptr().cast(), length) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
 /// Puts the choice of a port off from bind to connect, where only the whole connection must be unique.
 ///
 /// # Errors

@@ -19,7 +19,6 @@ use serde::{Deserialize, Serialize};
 
 use super::view::View;
 use super::{stubs, view};
-use crate::network::ports::Listeners;
 use crate::network::private::PrivateNetwork;
 use crate::network::slirp::{self, SlirpNet};
 use crate::runtime::fakes::Supervisor;
@@ -437,8 +436,7 @@ fn start(orders: &Orders, launched: &Launched, helpers: &mut Vec<i32>) -> Result
         let net = SlirpNet::new(options, orders.host_ipv6);
         let said = |error: &dyn std::error::Error| Trouble::Outside(error.to_string());
         let program = slirp::find(std::env::var_os("PATH").as_deref()).map_err(|error| said(&error))?;
-        let mut started = PrivateNetwork::start(&program, netns.as_fd(), &net, options, Listeners::default())
-            .map_err(|error| said(&error))?;
+        let mut started = PrivateNetwork::start(&program, netns.as_fd(), &net, options).map_err(|error| said(&error))?;
         helpers.extend(i32::try_from(started.slirp_pid()).ok());
         if let Err(error) = started.wait_configured(NETWORK_TIMEOUT) {
             started.stop(false);

@@ -153,9 +153,14 @@ fn namespaces(record: &ContainerRecord, network: &NetworkMode) -> Result<Namespa
     let net = match network {
         NetworkMode::Host => Namespace::Host,
         NetworkMode::Container(_) => Namespace::Join,
-        NetworkMode::Ns(path) => {
-            return Err(Error::Usage(format!("--network ns:{} is not supported yet", path.display())));
+        NetworkMode::Ns(path) if joined(record).is_some() => {
+            return Err(Error::Usage(format!(
+                "--network ns:{} cannot be combined with namespaces of another container: use its network too",
+                path.display()
+            )));
         }
+        // Nobody's below the container: as little its own as the host's.
+        NetworkMode::Ns(_) => Namespace::Host,
         _ => Namespace::New,
     };
     Ok(Namespaces {
@@ -242,6 +247,7 @@ pub(super) fn plan(
         fill,
         beneath,
         chown,
+        network_path: if let NetworkMode::Ns(path) = network { Some(path.display().to_string()) } else { None },
         sysctls: sysctls(record, spaces)?,
         masked: masks.masked,
         read_only_paths: masks.read_only,

@@ -26,6 +26,11 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
             failure.detail
         ),
         Step::Join => format!("cannot join the other container's namespaces: {errno}; is it still running?"),
+        Step::NetworkPath => format!(
+            "cannot enter the network namespace {}: {errno}{}",
+            plan.network_path.as_deref().unwrap_or_default(),
+            if errno == Errno::PERM { "; it must be one below your own user namespace, as those of containers are" } else { "" }
+        ),
         Step::Hostname => format!("cannot set the host name: {errno}"),
         Step::Loopback => format!("cannot bring up the loopback device: {errno}"),
         Step::Root if matches!(plan.root, Root::Fuse { .. }) => {

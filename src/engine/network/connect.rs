@@ -6,9 +6,10 @@ use crate::engine::container::stop::ask;
 use crate::engine::{Engine, Error};
 use crate::monitor::protocol::Request;
 use crate::network::store::Networks;
-use crate::spec::network::{Attachment, NetworkMode};
+use crate::spec::network::{Attachment, NetworkMode, SlirpOptions};
 use crate::state::{ContainerRecord, Containers};
 
+use super::list::BUILT_IN;
 use super::wire;
 
 /// Puts a container on a network.
@@ -16,6 +17,9 @@ use super::wire;
 /// # Errors
 /// No such network or container; it is there already, or has a network it shares with others.
 pub fn connect(engine: &Engine, container: &str, attachment: &Attachment) -> Result<(), Error> {
+    if let Some(name) = built_in(&attachment.network) {
+        return connect_default(engine, container, name, attachment);
+    }
     let networks = Networks::new(&engine.paths);
     let network = networks.get(&attachment.network)?;
     let containers = Containers::new(&engine.paths);
@@ -47,6 +51,9 @@ pub fn connect(engine: &Engine, container: &str, attachment: &Attachment) -> Res
 /// # Errors
 /// No such network or container; it is not on it, or on no other.
 pub fn disconnect(engine: &Engine, container: &str, network: &str, force: bool) -> Result<(), Error> {
+    if let Some(name) = built_in(network) {
+        return disconnect_default(engine, container, name, force);
+    }
     let networks = Networks::new(&engine.paths);
     let network = networks.get(network)?;
     let containers = Containers::new(&engine.paths);
@@ -60,6 +67,70 @@ pub fn disconnect(engine: &Engine, container: &str, network: &str, force: bool) 
         return Err(Error::Conflict(format!("container {container} is not connected to network {}", network.name)));
     }
     tell(engine, &id, &Request::Disconnect { network: network.id })
+}
+
+/// Puts a container on the default network.
+fn connect_default(engine: &Engine, container: &str, name: &str, attachment: &Attachment) -> Result<(), Error> {
+    let plain = Attachment { network: attachment.network.clone(), ..Attachment::default() };
+    if name != "bridge" {
+        return Err(Error::Conflict(format!("no container can be connected to network {name}: choose it when the container is made")));
+    }
+    if *attachment != plain {
+        return Err(Error::Usage("addresses and aliases are for networks made with `kelp network create`: on network bridge there are none to choose".to_owned()));
+    }
+    let containers = Containers::new(&engine.paths);
+    let id = containers.find(container)?;
+    let options = SlirpOptions { mtu: engine.config.network.mtu, ..SlirpOptions::default() };
+    let default = NetworkMode::Default(SlirpOptions::default());
+    containers.edit(&id, |record| {
+        check(engine, record, container)?;
+        let mut modes = wire::modes(&engine.config, record);
+        if !matches!(wire::base(&modes), NetworkMode::Named(_)) {
+            return Err(Error::Conflict(format!("container {container} is already connected to network {name}")));
+        }
+        modes.retain(|mode| !matches!(mode, NetworkMode::Named(list) if list.is_empty()));
+        modes.insert(0, default.clone());
+        record.spec.network.modes = modes;
+        Ok(())
+    })??;
+    let told = tell(engine, &id, &Request::Default { slirp: Some(options) });
+    if told.is_err() {
+        // It could not be: the record is as it was.
+        drop(containers.edit(&id, |record| Ok::<_, Error>(remove_default(engine, record))));
+    }
+    told
+}
+
+/// Takes a container off the default network.
+fn disconnect_default(engine: &Engine, container: &str, name: &str, force: bool) -> Result<(), Error> {
+    let containers = Containers::new(&engine.paths);
+    let id = match containers.find(container) {
+        Err(crate::state::StateError::NotFound(_)) if force => return Ok(()),
+        other => other?,
+    };
+    let left = name == "bridge" && containers.edit(&id, |record| Ok::<_, Error>(remove_default(engine, record)))??;
+    match (left, force) {
+        (true, _) => tell(engine, &id, &Request::Default { slirp: None }),
+        (false, true) => Ok(()),
+        (false, false) => Err(Error::Conflict(format!("container {container} is not connected to network {name}"))),
+    }
+}
+
+fn remove_default(engine: &Engine, record: &mut ContainerRecord) -> bool {
+    let mut modes = wire::modes(&engine.config, record);
+    let Some(place) = modes.iter().position(|mode| matches!(mode, NetworkMode::Default(_))) else { return false };
+    modes.remove(place);
+    if modes.is_empty() {
+        // It keeps its namespace and what is published.
+        modes.push(NetworkMode::Named(Vec::new()));
+    }
+    record.spec.network.modes = modes;
+    true
+}
+
+/// The name of a network that is always there, by that or its id.
+fn built_in(text: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(name, _, id)| *name == text || text.len() >= 12 && id.starts_with(text)).map(|(name, ..)| *name)
 }
 
 /// Takes a running container off its networks and puts it on them again.

@@ -9,6 +9,7 @@ use crate::engine::filter::{self, Filters};
 use crate::engine::{Engine, Error};
 use crate::format::time;
 use crate::network::store::{NetworkRecord, NetworkStoreError, Networks};
+use crate::spec::subnet::StaticRoute;
 
 const KEYS: &[&str] = &["dangling", "driver", "id", "label", "label!", "name", "scope", "type", "until", "internal", "ipv6"];
 
@@ -151,11 +152,20 @@ pub fn inspect(engine: &Engine, name: &str) -> Result<Value, Error> {
         "ConfigOnly": false,
         "Containers": containers,
         "Options": record.options,
+        "Routes": record.routes.iter().map(route).collect::<Vec<_>>(),
         "Labels": record.labels,
         "DNSEnabled": record.dns,
         "NetworkDNSServers": record.dns_servers,
         "NetworkInterface": record.interface,
     }))
+}
+
+fn route(route: &StaticRoute) -> Value {
+    let mut value = json!({"Destination": route.destination.to_string(), "Gateway": route.gateway.to_string()});
+    if let Some(metric) = route.metric {
+        value["Metric"] = metric.into();
+    }
+    value
 }
 
 /// A stable id of a container's place on a network.

@@ -12,8 +12,10 @@ pub use list::{NetworkListing, NetworkRow, inspect, list};
 use std::net::IpAddr;
 
 use super::container::attach;
+use super::container::rm;
 use super::container::stop::ask;
 use super::filter::{self, Filters};
+use super::options::RemoveOptions;
 use super::{Engine, Error};
 use crate::monitor::protocol::Request;
 use crate::network::holder::client::{self, HolderError};
@@ -102,6 +104,20 @@ pub fn remove(engine: &Engine, name: &str, force: bool) -> Result<(), Error> {
         )));
     }
     Ok(networks.remove(&network.name)?)
+}
+
+/// Removes the containers that use a network; none when there is no such network. Those that run are stopped, killed after
+/// so many seconds.
+///
+/// # Errors
+/// A container that cannot be removed.
+pub fn remove_users(engine: &Engine, name: &str, timeout: Option<i64>) -> Result<(), Error> {
+    let network = match Networks::new(&engine.paths).get(name) {
+        Err(NetworkStoreError::NotFound(_)) => return Ok(()),
+        other => other?,
+    };
+    let options = RemoveOptions { force: true, timeout, volumes: true };
+    users(engine, &network)?.iter().try_for_each(|user| rm::remove(engine, &user.record.id, &options))
 }
 
 /// Removes every network no container uses and returns their names.

@@ -70,7 +70,7 @@ pub(in crate::engine) fn wire(engine: &Engine, record: &ContainerRecord) -> Resu
             wishes.push(wish(network, attachment));
         }
     }
-    let member = own.then(|| member(engine, record)).transpose()?;
+    let member = own.then(|| member(engine, record, &base)).transpose()?;
     let names = own.then(|| names(engine, record, &base, linked.hosts)).transpose()?;
     Ok(Wiring { base, member, wishes, names, env: linked.env, host_access })
 }
@@ -132,7 +132,8 @@ fn servers(engine: &Engine, record: &ContainerRecord) -> Result<Vec<IpAddr>, Err
     texts.iter().filter(|text| *text != "none").map(parse).collect()
 }
 
-fn member(engine: &Engine, record: &ContainerRecord) -> Result<Member, Error> {
+fn member(engine: &Engine, record: &ContainerRecord, base: &NetworkMode) -> Result<Member, Error> {
+    let (gateway, host_names) = host_address(base, &record.spec.network.host_access);
     Ok(Member {
         id: record.id.clone(),
         name: record.name.clone(),
@@ -141,6 +142,7 @@ fn member(engine: &Engine, record: &ContainerRecord) -> Result<Member, Error> {
         mtu: engine.config.network.mtu.map(u32::from),
         data: engine.paths.data.clone(),
         host_ipv6: std::fs::read_to_string("/proc/net/ipv6_route").is_ok_and(|table| has_ipv6_default_route(&table)),
+        host: gateway.filter(|_| host_names),
     })
 }
 

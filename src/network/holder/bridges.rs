@@ -5,7 +5,7 @@
 //! first looked up in a table of refusals, [`table`], then in the main table, which leads to all bridges and to the tap.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::Sender;
 
@@ -227,7 +227,7 @@ impl Bridges {
         let mtu = live.record.mtu().or(member.mtu).unwrap_or(MTU);
         let bridge = live.bridge;
         live.members += 1;
-        let made = self.make_link(&link, bridge, mtu, netns, inner);
+        let made = self.make_link(&link, bridge, mtu, netns, inner).and_then(|index| add_routes(inner, &wish.network, &link, index));
         if let Err(source) = made {
             self.unplug(member, &link, true);
             return Err(PlugError::Kernel { network, source });
@@ -235,7 +235,7 @@ impl Bridges {
         Ok(link)
     }
 
-    fn make_link(&mut self, link: &Link, bridge: u32, mtu: u32, netns: BorrowedFd<'_>, inner: &mut Netlink) -> Result<(), NetlinkError> {
+    fn make_link(&mut self, link: &Link, bridge: u32, mtu: u32, netns: BorrowedFd<'_>, inner: &mut Netlink) -> Result<u32, NetlinkError> {
         let lease = &link.lease;
         let mac = parse_mac(&lease.mac).unwrap_or([2, 0x42, 0, 0, 0, 2]);
         let veth = Veth { name: &link.veth, bridge, peer: &lease.interface, netns, mac, mtu };
@@ -249,17 +249,11 @@ impl Bridges {
         }
         let index = inner.link_index(&lease.interface)?;
         inner.link_up(index)?;
-        let addresses = [
-            lease.ip.map(|ip| (IpAddr::from(ip), lease.prefix, lease.gateway.map(IpAddr::from))),
-            lease.ip6.map(|ip| (IpAddr::from(ip), lease.prefix6, lease.gateway6.map(IpAddr::from))),
-        ];
-        for (ip, prefix, gateway) in addresses.into_iter().flatten() {
+        let addresses = [lease.ip.map(|ip| (IpAddr::from(ip), lease.prefix)), lease.ip6.map(|ip| (IpAddr::from(ip), lease.prefix6))];
+        for (ip, prefix) in addresses.into_iter().flatten() {
             inner.add_address(index, ip, prefix)?;
-            if let Some(gateway) = gateway {
-                inner.add_default_route(gateway, index, link.metric)?;
-            }
         }
-        Ok(())
+        Ok(index)
     }
 
     /// Takes a container off a network: at once, or its link when there is time.
@@ -277,6 +271,22 @@ impl Bridges {
             drop(self.gone.send(link.veth.clone()));
         }
     }
+}
+
+/// The default routes by a network's gateways, and the network's own.
+fn add_routes(inner: &mut Netlink, network: &NetworkRecord, link: &Link, index: u32) -> Result<(), NetlinkError> {
+    let metric = network.metric().unwrap_or(link.metric);
+    let gateways = [link.lease.gateway.map(IpAddr::from), link.lease.gateway6.map(IpAddr::from)];
+    for gateway in gateways.into_iter().flatten().filter(|_| network.has_default_route()) {
+        let any = if gateway.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        if let Some(any) = Subnet::new(any, 0) {
+            inner.add_route_by(any, gateway, index, metric)?;
+        }
+    }
+    for route in &network.routes {
+        inner.add_route_by(route.destination, route.gateway, index, route.metric.unwrap_or(metric))?;
+    }
+    Ok(())
 }
 
 impl Live {

@@ -36,6 +36,8 @@ pub struct Member {
     pub data: PathBuf,
     /// IPv6 leads out of this host.
     pub host_ipv6: bool,
+    /// Where it reaches servers of the host, if it may.
+    pub host: Option<IpAddr>,
 }
 
 /// A network a container wants to be on.

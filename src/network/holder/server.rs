@@ -303,7 +303,7 @@ impl Server {
     fn open_names(&mut self, record: &NetworkRecord) {
         write(&self.zones).set_network(&record.name, zone(record));
         // A port 53 that cannot be opened costs the names, not the network.
-        if let Ok(sockets) = Sockets::open(&record.name_servers(), PORT) {
+        if let Ok(sockets) = Sockets::open(&record.name_servers(), PORT, Some(&record.interface)) {
             self.resolver.serve(&record.name, sockets);
         }
     }
@@ -388,7 +388,6 @@ fn zone(record: &NetworkRecord) -> NetworkZone {
         subnets: record.subnets.iter().map(|each| subnet(each.subnet)).collect(),
         forward: !record.internal,
         servers: record.dns_servers.clone(),
-        host: Vec::new(),
     }
 }
 
@@ -405,5 +404,6 @@ fn names(member: &Member, link: &Link) -> resolver::Member {
         names,
         addresses: [link.lease.ip.map(IpAddr::from), link.lease.ip6.map(IpAddr::from)].into_iter().flatten().collect(),
         servers: member.servers.clone(),
+        host: member.host,
     }
 }

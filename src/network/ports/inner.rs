@@ -35,8 +35,8 @@ pub struct Target {
     pub address6: Option<Ipv6Addr>,
     /// The IPv6 address that stands for the host.
     pub gateway6: Ipv6Addr,
-    /// `address6` is on a link already.
-    pub on_link: bool,
+    /// One of the two addresses is on no link yet, and put on the loopback one.
+    pub loopback: Option<IpAddr>,
     /// IPv4 connections may carry their client's address; set by [`prepare`].
     pub transparent: bool,
     /// IPv6 connections may carry their client's address; set by [`prepare`].
@@ -44,15 +44,15 @@ pub struct Target {
 }
 
 impl Target {
-    /// A target nothing has been prepared for yet.
+    /// A target nothing has been prepared for yet, in a namespace without IPv6.
     pub fn new(address: Ipv4Addr, gateway: Ipv4Addr, address6: Ipv6Addr, gateway6: Ipv6Addr) -> Self {
-        let address6 = Some(address6);
-        Self { address, gateway, address6, gateway6, on_link: false, transparent: false, transparent6: false }
+        Self { loopback: Some(address6.into()), ..Self::on_link(address, gateway, address6, gateway6) }
     }
 
-    /// As [`Target::new`], where the IPv6 address is on a link and must not be put on the loopback one.
+    /// As [`Target::new`], where both addresses are on a link.
     pub fn on_link(address: Ipv4Addr, gateway: Ipv4Addr, address6: Ipv6Addr, gateway6: Ipv6Addr) -> Self {
-        Self { on_link: true, ..Self::new(address, gateway, address6, gateway6) }
+        let address6 = Some(address6);
+        Self { address, gateway, address6, gateway6, loopback: None, transparent: false, transparent6: false }
     }
 
     /// Whether it leads to the same addresses.
@@ -95,11 +95,11 @@ pub fn prepare(netlink: &mut Netlink, listeners: &[Listener], target: &mut Targe
         listeners.iter().map(Listener::binding).any(|b| b.host_ip.is_ipv6() == ipv6 && b.protocol == protocol)
     };
     let any6 = has(true, Protocol::Tcp) || has(true, Protocol::Udp);
-    if let Some(address) = target.address6.filter(|_| any6 && !target.on_link) {
-        // On the loopback link: reachable inside, and no promise of a way out.
-        if netlink.add_address(LOOPBACK, address.into(), 128).is_err() {
-            target.address6 = None;
-        }
+    // On the loopback link: reachable inside, and no promise of a way out.
+    match target.loopback {
+        Some(IpAddr::V6(address)) if any6 && netlink.add_address(LOOPBACK, address.into(), 128).is_err() => target.address6 = None,
+        Some(IpAddr::V4(address)) => netlink.add_address(LOOPBACK, address.into(), 32)?,
+        Some(IpAddr::V6(_)) | None => {}
     }
     // The first marks the answers of servers, the others those of the kernel: refusals. These files are those of the
     // calling thread's network namespace.

@@ -93,20 +93,21 @@ pub struct Sockets {
 
 impl Sockets {
     /// Opens the sockets for these addresses in the calling thread's network namespace; the addresses need not be on a
-    /// link yet.
+    /// link yet. With a link, questions that come by another one find nobody there: every address of the namespace is
+    /// reached from every network, and names are for who is on the network.
     ///
     /// # Errors
     /// [`ResolverError::Socket`].
-    pub fn open(addresses: &[IpAddr], port: u16) -> Result<Self, ResolverError> {
+    pub fn open(addresses: &[IpAddr], port: u16, link: Option<&str>) -> Result<Self, ResolverError> {
         let mut sockets = Self::default();
         for ip in addresses {
             let address = SocketAddr::new(*ip, port);
             let fail = |errno: Errno| ResolverError::Socket { address, source: errno.into() };
-            let udp = open(address, SocketType::DGRAM).map_err(fail)?;
+            let udp = open(address, SocketType::DGRAM, link).map_err(fail)?;
             // Port 0 is for both the one that UDP got.
             let name = rustix::net::getsockname(&udp).map_err(fail)?;
             let bound = SocketAddr::try_from(name).map_err(fail)?;
-            let tcp = open(SocketAddr::new(*ip, bound.port()), SocketType::STREAM).map_err(fail)?;
+            let tcp = open(SocketAddr::new(*ip, bound.port()), SocketType::STREAM, link).map_err(fail)?;
             rustix::net::listen(&tcp, BACKLOG).map_err(fail)?;
             sockets.udp.push(udp);
             sockets.tcp.push(tcp);
@@ -120,7 +121,7 @@ impl Sockets {
     }
 }
 
-fn open(address: SocketAddr, kind: SocketType) -> Result<OwnedFd, Errno> {
+fn open(address: SocketAddr, kind: SocketType, link: Option<&str>) -> Result<OwnedFd, Errno> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let protocol = if kind == SocketType::DGRAM { ipproto::UDP } else { ipproto::TCP };
     let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, Some(protocol))?;
@@ -132,6 +133,9 @@ fn open(address: SocketAddr, kind: SocketType) -> Result<OwnedFd, Errno> {
     }
     if kind == SocketType::STREAM {
         sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
+    if let Some(link) = link {
+        crate::sys::net::bind_to_link(socket.as_fd(), link)?;
     }
     rustix::net::bind(&socket, &address)?;
     Ok(socket)

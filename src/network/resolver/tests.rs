@@ -104,7 +104,7 @@ impl Fixture {
         }
         let zones: SharedZones = Arc::new(RwLock::new(zones));
         let resolver = Resolver::start(zones.clone(), Options { resolv_conf: conf.clone(), port }).unwrap();
-        let sockets = Sockets::open(&["127.0.0.1".parse().unwrap()], 0).unwrap();
+        let sockets = Sockets::open(&["127.0.0.1".parse().unwrap()], 0, None).unwrap();
         let bound = rustix::net::getsockname(sockets.first()).unwrap();
         resolver.serve("net", sockets);
         let address = SocketAddr::try_from(bound).unwrap();

@@ -31,8 +31,6 @@ pub struct NetworkZone {
     pub forward: bool,
     /// The servers asked for other names; the host's when empty.
     pub servers: Vec<IpAddr>,
-    /// Addresses at which the host answers on this network; none unless it really does.
-    pub host: Vec<IpAddr>,
 }
 
 /// A network in prefix notation.
@@ -68,6 +66,8 @@ pub struct Member {
     pub addresses: Vec<IpAddr>,
     /// The servers asked for other names on its behalf (`--dns`); the network's when empty.
     pub servers: Vec<IpAddr>,
+    /// Where it reaches the host's own servers; none unless it really does.
+    pub host: Option<IpAddr>,
 }
 
 /// Every network's names.
@@ -206,8 +206,8 @@ impl Zones {
         }
         let is = |text: &str| Name::from_text(text).is_some_and(|known| known == *name);
         if HOST_NAMES.into_iter().any(is) {
-            let host: Vec<IpAddr> = scope.first().map(|network| network.settings.host.clone()).unwrap_or_default();
-            return if host.is_empty() { Lookup::NoName } else { Lookup::Addresses(of_kind(host.iter(), kind)) };
+            let host = scope.first().and_then(|asked| asked.member_at(client)?.host);
+            return host.map_or(Lookup::NoName, |host| Lookup::Addresses(of_kind([host].iter(), kind)));
         }
         if domain.is_some() {
             return Lookup::NoName;
@@ -252,7 +252,7 @@ impl Zones {
 /// To whom a foreign name goes: the container's own servers, else those of a network that forwards.
 fn forward(scope: &[&Network], client: IpAddr) -> Lookup {
     let Some(network) = scope.iter().find(|network| network.settings.forward) else { return Lookup::NoName };
-    let own = scope.first().and_then(|asked| asked.members.get(asked.addresses.get(&client)?));
+    let own = scope.first().and_then(|asked| asked.member_at(client));
     match own.map(|member| &member.servers) {
         Some(servers) if !servers.is_empty() => Lookup::Forward(servers.clone()),
         _ => Lookup::Forward(network.settings.servers.clone()),
@@ -287,8 +287,12 @@ impl Network {
         Some(of_kind(members.flat_map(|member| &member.addresses), kind))
     }
 
+    fn member_at(&self, ip: IpAddr) -> Option<&Member> {
+        self.members.get(self.addresses.get(&ip)?)
+    }
+
     fn pointer(&self, ip: IpAddr) -> Option<Name> {
-        let member = self.members.get(self.addresses.get(&ip)?)?;
+        let member = self.member_at(ip)?;
         let text = match &self.domain {
             Some(domain) => format!("{}.{domain}", member.name),
             None => member.name.clone(),
@@ -311,6 +315,7 @@ mod tests {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             addresses: addresses.iter().map(|text| ip(text)).collect(),
             servers: Vec::new(),
+            host: None,
         }
     }
 
@@ -397,10 +402,11 @@ mod tests {
         for name in HOST_NAMES {
             assert_eq!(ask(&zones, "front", "10.1.0.2", name, kind::A), Lookup::NoName);
         }
-        zones.set_network("front", NetworkZone { host: vec![ip("10.1.0.1")], ..zone("10.1.0.0", true) });
+        zones.set_member("front", "w", Member { host: Some(ip("169.254.1.2")), ..member("web", &[], &["10.1.0.2"]) });
         for name in HOST_NAMES {
-            assert_eq!(ask(&zones, "front", "10.1.0.2", name, kind::A), found(&["10.1.0.1"]));
+            assert_eq!(ask(&zones, "front", "10.1.0.2", name, kind::A), found(&["169.254.1.2"]));
             assert_eq!(ask(&zones, "front", "10.1.0.2", name, kind::AAAA), found(&[]));
+            assert_eq!(ask(&zones, "front", "10.1.0.9", name, kind::A), Lookup::NoName);
         }
         assert_eq!(ask(&zones, "front", "10.1.0.2", "web", kind::A), found(&["10.1.0.2"]));
     }

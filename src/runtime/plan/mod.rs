@@ -30,6 +30,9 @@ pub struct Plan {
     pub mounts: Vec<Mount>,
     /// Symbolic links under /dev.
     pub dev_links: Vec<(String, String)>,
+    /// A network namespace that is neither the host's nor of a container whose pidfd comes with the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_path: Option<String>,
     /// Volumes to fill from the image before they are mounted: (path in the container, host directory).
     pub fill: Vec<(String, String)>,
     /// Binds that show only a part of their source: (path in the container, path inside the source). No link in the

@@ -41,9 +41,13 @@ pub(crate) struct CreateArgs {
     /// Label on the network
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) label: Vec<String>,
-    /// mtu=BYTES, isolate=false (reach other networks that have it too)
+    /// mtu=BYTES, isolate=false (reach other networks that have it too), metric=N (of its default route),
+    /// no_default_route=true
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub(super) opt: Vec<String>,
+    /// Another route its containers have, by an address on the network
+    #[arg(long, value_name = "NETWORK/PREFIX,GATEWAY[,METRIC]")]
+    pub(super) route: Vec<String>,
     /// No names: containers find each other by address only
     #[arg(long)]
     pub(super) disable_dns: bool,
@@ -91,6 +95,7 @@ $ kelp network create --subnet 10.5.0.0/24 --gateway 10.5.0.254 lab";
             internal,
             label,
             opt,
+            route,
             disable_dns,
             dns,
             interface_name,
@@ -118,6 +123,7 @@ $ kelp network create --subnet 10.5.0.0/24 --gateway 10.5.0.254 lab";
             ipv6,
             no_ipv4: ipv4 == Some(false),
             internal,
+            routes: crate::cli::flags::parse_all("--route", &route)?,
             no_dns: disable_dns,
             dns_servers: dns,
             interface: interface_name,
