@@ -1384,7 +1384,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l gateway -d 'Address of the gateway; the first of the subnet when absent' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l ip-range -d 'Addresses that containers get without asking, of those of the subnet' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l label -d 'Label on the network' -r
-complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -s o -l opt -d 'mtu=BYTES, isolate=false (reach other networks that have it too)' -r
+complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -s o -l opt -d 'mtu=BYTES, isolate=false (reach other networks that have it too), metric=N (of its default route), no_default_route=true' -r
+complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l route -d 'Another route its containers have, by an address on the network' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l dns -d 'Server that is asked for names outside of the network, in place of the host\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l interface-name -d 'Name of the bridge' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l ipam-driver -d 'default or host-local: kelp\'s own way of choosing addresses' -r
@@ -1419,11 +1420,11 @@ complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from reload" -s a -l all -d 'All that run'
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from reload" -s l -l latest -d 'The newest'
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from reload" -s h -l help -d 'Show this help'
-complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from rm" -s t -l time -d 'For compatibility' -r
-complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from rm" -s f -l force -d 'A network that is not there is no error; one in use stays'
+complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from rm" -s t -l time -d 'With --force: remove the containers that use it, those that run after so many seconds at most (-1: when they end)' -r
+complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from rm" -s f -l force -d 'A network that is not there is no error; one in use stays, unless --time is given too'
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from rm" -s h -l help -d 'Show this help'
-complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from remove" -s t -l time -d 'For compatibility' -r
-complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from remove" -s f -l force -d 'A network that is not there is no error; one in use stays'
+complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from remove" -s t -l time -d 'With --force: remove the containers that use it, those that run after so many seconds at most (-1: when they end)' -r
+complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from remove" -s f -l force -d 'A network that is not there is no error; one in use stays, unless --time is given too'
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from remove" -s h -l help -d 'Show this help'
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from update" -l dns-add -d 'One more server for names outside of the network' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from update" -l dns-drop -d 'One server less' -r

@@ -384,6 +384,7 @@ impl fmt::Display for NetworkMode {
         match self {
             Self::None => f.write_str("none"),
             Self::Host => f.write_str("host"),
+            Self::Default(options) if *options == SlirpOptions::default() => f.write_str("bridge"),
             Self::Default(options) => write!(f, "slirp4netns{options}"),
             Self::Pasta(options) if options.is_empty() => f.write_str("pasta"),
             Self::Pasta(options) => write!(f, "pasta:{}", options.join(",")),

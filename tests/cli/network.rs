@@ -72,6 +72,28 @@ fn another_containers_network() {
 }
 
 #[test]
+fn a_network_namespace_by_its_path() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    kelp.detached(&[&["--name", "server"], HTTPD].concat());
+    let network = format!("ns:/proc/{}/ns/net", kelp.inspect("server", "{{.State.Pid}}"));
+    let look = "sleep 0.3; wget -q -O - http://127.0.0.1/index.html; ip addr show tap0; id -u; touch /written";
+    kelp.sh(&["--network", &network], look).success().stdout_has("hello from inside").stdout_has("10.0.2.100");
+    kelp.detached(&["--name", "beside", "--network", &network, "busybox", "sleep", "1000"]);
+    kelp.run(["exec", "beside", "ip", "addr", "show", "tap0"]).stdout_has("10.0.2.100");
+    for (network, reason) in [
+        ("ns:/nonexistent", "No such file"),
+        ("ns:/etc/passwd", "Invalid argument"),
+        ("ns:/proc/self/ns/net", "below your own user namespace"),
+    ] {
+        kelp.run(["run", "--rm", "--network", network, "busybox", "true"]).code(125).stderr_has(reason);
+    }
+    kelp.run(["run", "--rm", "-p", "8080:80", "--network", &network, "busybox", "true"]).code(125).stderr_has("cannot be published");
+    let joined = ["run", "--rm", "--pid", "container:server", "--network", &network, "busybox", "true"];
+    kelp.run(joined).code(125).stderr_has("cannot be combined");
+}
+
+#[test]
 fn published_ports() {
     needs!("slirp");
     let kelp = Kelp::busybox();

@@ -340,3 +340,169 @@ fn a_crowd_comes_and_goes_at_once() {
     kelp.nothing_left();
     kelp.ok(["network", "rm", "one", "two"]);
 }
+
+#[test]
+fn names_are_for_the_containers_of_their_network() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    for (network, flags) in [("app", &[][..]), ("other", &[]), ("inner", &["--internal"])] {
+        kelp.ok([&["network", "create"], flags, &[network]].concat());
+        up(&kelp, &format!("in-{network}"), &["--network", network, "--network-alias", "all"], SLEEP);
+    }
+    let gateway = |network: &str| kelp.ok(["network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", network]);
+    let ask = |from: &str, name: &str, server: &str| kelp.run(["exec", from, "timeout", "3", "nslookup", name, server]);
+    ask("in-app", "in-app.kelp.internal", &gateway("app")).success();
+    // Every gateway is reached from everywhere, but answers its own network alone.
+    for network in ["other", "inner"] {
+        let name = format!("in-{network}.kelp.internal");
+        ask("in-app", &name, &gateway(network)).failure().stdout_lacks(&address(&kelp, &format!("in-{network}"), network));
+        ask(&format!("in-{network}"), &name, &gateway(network)).success();
+    }
+    // Of several with one name each gets its turn.
+    up(&kelp, "twin", &["--network", "app", "--network-alias", "all"], SLEEP);
+    let first = || {
+        let text = ask("twin", "all", &gateway("app")).text();
+        text.lines().filter(|line| line.starts_with("Address")).nth(1).map(str::to_owned)
+    };
+    assert_ne!(first(), first());
+    // The host has a name for who may reach it.
+    up(&kelp, "guest", &["--network", "app", "--host-access", "80"], SLEEP);
+    ask("guest", "host.docker.internal", &gateway("app")).stdout_has("169.254.1.2");
+    ask("twin", "host.containers.internal", &gateway("app")).failure();
+}
+
+/// What a command has done is what the next question is answered with.
+#[test]
+fn names_change_with_the_command_that_changes_them() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    kelp.ok(["network", "create", "app"]);
+    up(&kelp, "client", &["--network", "app"], SLEEP);
+    let known = |name: &str| kelp.run(["exec", "client", "nslookup", &format!("{name}.kelp.internal")]).code == 0;
+    for _ in 0..5 {
+        up(&kelp, "web", &["--network", "app"], SLEEP);
+        assert!(known("web"), "started");
+        kelp.ok(["rename", "web", "shop"]);
+        assert!(known("shop") && !known("web"), "renamed");
+        kelp.ok(["network", "disconnect", "app", "shop"]);
+        assert!(!known("shop"), "disconnected");
+        kelp.ok(["network", "connect", "--alias", "mall", "app", "shop"]);
+        assert!(known("shop") && known("mall"), "connected");
+        kelp.ok(["stop", "-t", "0", "shop"]);
+        assert!(!known("shop") && !known("mall"), "stopped");
+        kelp.ok(["rm", "shop"]);
+    }
+    // One that ends by itself.
+    let ends = kelp.detached(&["--name", "brief", "--network", "app", "busybox", "true"]);
+    kelp.ok(["wait", &ends]);
+    assert!(!known("brief"), "ended");
+}
+
+#[test]
+fn the_default_network_comes_and_goes() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    kelp.ok(["network", "create", "app"]);
+    let port = free_port();
+    up(&kelp, "web", &["--network", "app", "-p", &format!("127.0.0.1:{port}:80")], HTTPD);
+    up(&kelp, "client", &["--network", "app"], SLEEP);
+    let published = |when: &str| until(when, SOON, || http::get(("127.0.0.1", port), "/index.html").is_ok_and(|answer| answer.status == 200));
+    let links = || kelp.run(["exec", "web", "ip", "-4", "addr"]).text();
+    let names = || kelp.inspect("web", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}");
+    published("on the user network");
+    kelp.run(["network", "connect", "bridge", "web"]).success().stdout("");
+    assert!(links().contains("tap0") && links().contains("eth0"), "{}", links());
+    assert_eq!(names().trim(), "app bridge");
+    assert_eq!(kelp.ok(["network", "inspect", "-f", "{{range .Containers}}{{.Name}}{{end}}", "bridge"]), "web");
+    published("on both");
+    page(&kelp, "client", "web");
+    kelp.run(["network", "connect", "bridge", "web"]).failure().stderr_has("already connected");
+    kelp.ok(["network", "disconnect", "app", "web"]);
+    published("on the default network");
+    kelp.ok(["network", "disconnect", "bridge", "web"]);
+    assert!(!links().contains("tap0"), "{}", links());
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok(), "clients wait for a network");
+    kelp.ok(["network", "connect", "bridge", "web"]);
+    published("on the default network again");
+    // So it is after a restart, and where it was done while it did not run.
+    kelp.ok(["restart", "-t", "0", "web"]);
+    published("after a restart");
+    kelp.ok(["stop", "-t", "0", "web"]);
+    kelp.ok(["network", "connect", "app", "web"]);
+    kelp.ok(["network", "disconnect", "bridge", "web"]);
+    kelp.ok(["start", "web"]);
+    published("on the user network again");
+    assert!(!links().contains("tap0"), "{}", links());
+    kelp.run(["network", "disconnect", "bridge", "web"]).failure().stderr_has("not connected");
+    kelp.run(["network", "connect", "host", "web"]).failure().stderr_has("choose it when the container is made");
+    kelp.ok(["rm", "-f", "-t", "0", "-a"]);
+    kelp.nothing_left();
+}
+
+#[test]
+fn routes_metrics_and_a_network_removed_with_its_containers() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    kelp.ok(["network", "create", "--subnet", "10.81.0.0/24", "--route", "10.82.0.0/16,10.81.0.9,7", "-o", "metric=55", "a"]);
+    kelp.ok(["network", "create", "-o", "no_default_route=true", "b"]);
+    let routes = kelp.sh(&["--network", "a", "--network", "b"], "ip route");
+    routes.success().stdout_has("default via 10.81.0.1 dev eth0  metric 55").stdout_has("10.82.0.0/16 via 10.81.0.9 dev eth0  metric 7");
+    assert_eq!(routes.text().matches("default").count(), 1, "{routes:?}");
+    assert_eq!(kelp.ok(["network", "inspect", "-f", "{{(index .Routes 0).Gateway}}", "a"]), "10.81.0.9");
+    kelp.run(["network", "create", "--route", "10.82.0.0/16,10.99.0.1", "c"]).failure().stderr_has("not in its subnet");
+    up(&kelp, "runs", &["--network", "a"], SLEEP);
+    kelp.ok(["create", "--name", "waits", "--network", "a", "busybox"]);
+    kelp.run(["network", "rm", "-t", "1", "a"]).failure().stderr_has("needs --force");
+    kelp.run(["network", "rm", "-f", "a"]).failure().stderr_has("in use");
+    kelp.ok(["network", "rm", "-f", "-t", "1", "a"]);
+    assert_eq!(kelp.ok(["ps", "-aq"]), "");
+}
+
+/// TCP and UDP, IPv4 and IPv6: the server sees who asks, on networks of either family and of both.
+#[test]
+fn published_ports_tell_the_client_apart() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    let probe = UdpSocket::bind("0.0.0.0:0").unwrap();
+    probe.connect("192.0.2.1:9").unwrap();
+    let own = probe.local_addr().unwrap().ip();
+    let own6 = UdpSocket::bind("[::]:0").ok().and_then(|socket| {
+        socket.connect("[2001:db8::1]:9").ok()?;
+        socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+    });
+    // The host's perl, for want of a server of UDP in busybox.
+    let serve = "use IO::Socket::IP; my %u = (LocalPort => 53, Proto => 'udp'); my %t = (LocalPort => 80, Listen => 9, ReuseAddr => 1); \
+        for my $v6 (0, 1) { fork and next; my $a = $v6 ? '::' : '0.0.0.0'; my @o = (LocalHost => $a, V6Only => 1); \
+            if (fork) { my $s = IO::Socket::IP->new(@o, %u) or die; while ($s->recv(my $m, 99)) { $s->send($s->peerhost . ':') } } \
+            my $s = IO::Socket::IP->new(@o, %t) or die; while (my $c = $s->accept) { print $c $c->peerhost . ':' } } sleep 1000";
+    let programs = ["-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro"];
+    if !std::path::Path::new("/usr/bin/perl").exists() {
+        eprintln!("SKIPPED, the host lacks perl");
+        return;
+    }
+    for (network, flags) in [("four", &[][..]), ("both", &["--ipv6"]), ("six", &["--ipv6", "--ipv4=false"])] {
+        kelp.ok([&["network", "create"], flags, &[network]].concat());
+        let (tcp, udp) = (free_port(), free_port());
+        let publish = [format!("{tcp}:80"), format!("{udp}:53/udp")];
+        let flags = [&["--network", network, "-p", &publish[0], "-p", &publish[1]], &programs[..]].concat();
+        up(&kelp, network, &flags, &["busybox", "/usr/bin/perl", "-e", serve]);
+        for ip in [Some(own), own6].into_iter().flatten() {
+            until(&format!("{ip} over TCP on {network}"), SOON, || {
+                let Ok(mut stream) = TcpStream::connect((ip, tcp)) else { return false };
+                stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+                let mut answer = String::new();
+                std::io::Read::read_to_string(&mut stream, &mut answer).is_ok() && answer.contains(&format!("{ip}:"))
+            });
+            until(&format!("{ip} over UDP on {network}"), SOON, || {
+                let client = UdpSocket::bind((ip, 0)).unwrap();
+                client.connect((ip, udp)).unwrap();
+                client.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+                let mut buffer = [0; 2000];
+                let answered = client.send(b"who am I\n").and_then(|_| client.recv(&mut buffer));
+                answered.is_ok_and(|length| String::from_utf8_lossy(&buffer[..length]).contains(&format!("{ip}:")))
+            });
+        }
+    }
+    kelp.ok(["rm", "-f", "-t", "0", "-a"]);
+    kelp.nothing_left();
+}

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::ls::networks;
 use super::size::Sizes;
-use crate::engine::network::endpoint_id;
+use crate::engine::network::{built_in_id, endpoint_id};
 use crate::engine::network::wire::attachments;
 use crate::engine::{Engine, Error};
 use crate::format::time;
@@ -232,7 +231,7 @@ fn host_config(record: &ContainerRecord) -> Value {
             "Binds": if binds.is_empty() { Value::Null } else { json!(binds) },
             "ContainerIDFile": spec.lifecycle.cid_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             "LogConfig": {"Type": spec.logging.driver.name(), "Config": options, "Path": "", "Tag": spec.logging.tag.clone().unwrap_or_default()},
-            "NetworkMode": networks(record),
+            "NetworkMode": network_mode(record),
             "PortBindings": port_bindings(record),
             "RestartPolicy": {
                 "Name": spec.lifecycle.restart.name(),
@@ -472,6 +471,14 @@ fn user_network(record: &ContainerRecord, lease: &Lease, wanted: Option<&Attachm
     })
 }
 
+/// What `--network` would have to say.
+fn network_mode(record: &ContainerRecord) -> String {
+    match record.spec.network.modes.as_slice() {
+        [] => NetworkMode::default().to_string(),
+        modes => modes.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+    }
+}
+
 fn gateway(modes: &[NetworkMode]) -> String {
     let options = modes.iter().find_map(|mode| if let NetworkMode::Default(options) = mode { Some(options) } else { None });
     options.map_or_else(String::new, |options| options.cidr.map_or_else(|| "10.0.2.2".to_owned(), |cidr| cidr.host(2).to_string()))
@@ -503,7 +510,9 @@ fn endpoints(mode: &NetworkMode, id: &str, ip: &str) -> Vec<(String, Value)> {
         NetworkMode::None | NetworkMode::Host => vec![endpoint(mode.to_string(), "", String::new(), String::new(), &[])],
         NetworkMode::Default(_) => {
             let gateway = if ip.is_empty() { String::new() } else { gateway(std::slice::from_ref(mode)) };
-            vec![endpoint("slirp4netns".to_owned(), ip, gateway, String::new(), &[])]
+            let (name, mut value) = endpoint("bridge".to_owned(), ip, gateway, String::new(), &[]);
+            value["NetworkID"] = built_in_id(&name).into();
+            vec![(name, value)]
         }
         NetworkMode::Pasta(_) => vec![endpoint("pasta".to_owned(), ip, String::new(), String::new(), &[])],
         NetworkMode::Named(list) => list
@@ -569,8 +578,8 @@ mod tests {
             "/HostConfig/AutoRemove", "/HostConfig/Privileged", "/HostConfig/Memory", "/HostConfig/NanoCpus",
             "/HostConfig/LogConfig/Type", "/Mounts/0/Type", "/Mounts/0/Name", "/Mounts/0/Source", "/Mounts/0/Destination",
             "/Mounts/0/Driver", "/Mounts/0/Mode", "/Mounts/0/RW", "/Mounts/0/Propagation",
-            "/NetworkSettings/Networks/slirp4netns/Gateway", "/NetworkSettings/Networks/slirp4netns/MacAddress",
-            "/NetworkSettings/Networks/slirp4netns/Aliases",
+            "/NetworkSettings/Networks/bridge/Gateway", "/NetworkSettings/Networks/bridge/MacAddress",
+            "/NetworkSettings/Networks/bridge/Aliases",
         ] {
             assert!(value.pointer(pointer).is_some(), "{pointer}");
         }

@@ -13,6 +13,7 @@ use super::ls_filter::RowFilter;
 use super::size::Sizes;
 use crate::engine::{Engine, Error};
 use crate::format::{duration, time};
+use crate::spec::NetworkMode;
 use crate::spec::port::ports_cell;
 use crate::state::record::{Health, MountKind};
 use crate::state::{ContainerRecord, Containers, Entry, StateError, Status};
@@ -174,10 +175,11 @@ fn command(record: &ContainerRecord) -> String {
 }
 
 /// The networks' names as docker lists them.
-pub(super) fn networks(record: &ContainerRecord) -> String {
+fn networks(record: &ContainerRecord) -> String {
+    let name = |mode: &NetworkMode| if let NetworkMode::Default(_) = mode { "bridge".to_owned() } else { mode.to_string() };
     match record.spec.network.modes.as_slice() {
-        [] => crate::spec::NetworkMode::default().to_string(),
-        modes => modes.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        [] => name(&NetworkMode::default()),
+        modes => modes.iter().map(name).collect::<Vec<_>>().join(","),
     }
 }
 
@@ -279,7 +281,7 @@ mod tests {
         assert_eq!(row["ID"], "abababababab");
         assert_eq!(row["Command"], "\"sleep 100\"");
         assert_eq!(row["Labels"], "k=v");
-        assert_eq!(row["Networks"], "slirp4netns");
+        assert_eq!(row["Networks"], "bridge");
         assert_eq!(row["Status"], "Created");
         assert_eq!(row.as_object().unwrap().len(), 15);
     }

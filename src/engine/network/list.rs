@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::users;
+use super::{users, wire};
 use crate::engine::filter::{self, Filters};
 use crate::engine::{Engine, Error};
 use crate::format::time;
 use crate::network::store::{NetworkRecord, NetworkStoreError, Networks};
+use crate::spec::network::NetworkMode;
 use crate::spec::subnet::StaticRoute;
+use crate::state::container::Entry;
+use crate::state::{ContainerRecord, Containers};
 
 const KEYS: &[&str] = &["dangling", "driver", "id", "label", "label!", "name", "scope", "type", "until", "internal", "ipv6"];
 
@@ -110,7 +113,7 @@ pub fn inspect(engine: &Engine, name: &str) -> Result<Value, Error> {
         (Err(NetworkStoreError::NotFound(_)), Some((name, driver, id))) => built_in(name, driver, id),
         (Err(error), _) => return Err(error.into()),
     };
-    let mut containers = Map::new();
+    let mut containers = if known.is_some() && driver == "bridge" { on_default(engine)? } else { Map::new() };
     if known.is_none() {
         for user in users(engine, &record)? {
             let Some(lease) = user.run.as_ref().and_then(|run| run.networks.iter().find(|lease| lease.network_id == record.id)) else { continue };
@@ -158,6 +161,29 @@ pub fn inspect(engine: &Engine, name: &str) -> Result<Value, Error> {
         "NetworkDNSServers": record.dns_servers,
         "NetworkInterface": record.interface,
     }))
+}
+
+/// The running containers on the default network.
+fn on_default(engine: &Engine) -> Result<Map<String, Value>, Error> {
+    let (entries, _) = Containers::new(&engine.paths).list()?;
+    let on = |record: &ContainerRecord| wire::modes(&engine.config, record).iter().any(|mode| matches!(mode, NetworkMode::Default(_)));
+    let of = |entry: Entry| {
+        let ip = entry.status.run()?.ip.clone()?;
+        let value = json!({
+            "Name": entry.record.name,
+            "EndpointID": endpoint_id(built_in_id("bridge"), &entry.record.id),
+            "MacAddress": "",
+            "IPv4Address": format!("{ip}/24"),
+            "IPv6Address": "",
+        });
+        Some((entry.record.id, value))
+    };
+    Ok(entries.into_iter().filter(|entry| on(&entry.record)).filter_map(of).collect())
+}
+
+/// The id of a network that is always there.
+pub(in crate::engine) fn built_in_id(name: &str) -> &'static str {
+    BUILT_IN.iter().find(|(known, ..)| *known == name).map_or("", |(_, _, id)| id)
 }
 
 fn route(route: &StaticRoute) -> Value {

@@ -6,7 +6,7 @@ mod list;
 pub(in crate::engine) mod wire;
 
 pub use connect::{connect, disconnect, reload};
-pub(super) use list::endpoint_id;
+pub(super) use list::{built_in_id, endpoint_id};
 pub use list::{NetworkListing, NetworkRow, inspect, list};
 
 use std::net::IpAddr;

@@ -99,7 +99,7 @@ impl Fixture {
         zones.set_network("net", NetworkZone { subnets, forward: true, ..NetworkZone::default() });
         for n in 1..=200 {
             let addresses = vec![IpAddr::from([10, 9, 0, n])];
-            let member = Member { name: format!("c{n}"), names: vec!["all".into()], addresses, servers: Vec::new() };
+            let member = Member { name: format!("c{n}"), names: vec!["all".into()], addresses, servers: Vec::new(), host: None };
             zones.set_member("net", &format!("id{n}"), member);
         }
         let zones: SharedZones = Arc::new(RwLock::new(zones));
