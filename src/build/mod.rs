@@ -63,6 +63,8 @@ pub fn build(engine: &Engine, options: &BuildOptions, sink: &dyn Sink) -> Result
                 Outcome::Failed(failure.leave(last_good.map(|record| record.id.to_string())))
             }
         };
+        // First, so that whoever prunes right after the build is alone.
+        drop(build);
         let cache = cache::Cache::open(&engine.paths.data);
         crate::engine::build::in_background(move || drop(cache.sync()));
         Ok(outcome)

@@ -200,8 +200,164 @@ fn two_builds_at_once_make_each_step_once() {
     let kelp = Kelp::busybox();
     context(&kelp, &[("Dockerfile", "FROM busybox\nRUN --mount=type=cache,target=/c echo x >> /c/n; sleep 1\nRUN --mount=type=cache,target=/c cp /c/n /n\n")]);
     let args = ["build", "-q", "--network", "none", "-t", "both", "ctx"];
-    let all: Vec<_> = (0..3).map(|_| kelp.start(args)).collect();
+    let all: Vec<_> = (0..4).map(|_| kelp.start(args)).collect();
     let ids: Vec<String> = all.into_iter().map(|process| process.wait().success().text()).collect();
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     assert_eq!(kelp.ok(["run", "--rm", "--network", "none", "both", "cat", "/n"]), "x");
+}
+
+#[test]
+fn places_of_mounts_are_cleared_in_the_image_alone() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    let outside = kelp.work().join("outside");
+    fs::create_dir_all(outside.join("b/c")).unwrap();
+    fs::write(outside.join("empty"), "").unwrap();
+    let way = outside.display();
+    // CVE-2024-23652: a step puts a link where a mount had its place; what is cleared away afterwards must not be the host's.
+    context(&kelp, &[("Dockerfile", &format!("\
+FROM busybox
+RUN --mount=type=tmpfs,target=/a/b/c mv /a /away && ln -s {way} /a
+RUN --mount=type=cache,target=/d/b/c rm -rf /d 2>/dev/null; mv /d /gone; ln -s {way} /d
+RUN --mount=type=secret,id=s,target=/e/empty mv /e /elsewhere; ln -s {way} /e
+RUN --mount=type=bind,target=/f/b/c mv /f /last; ln -s / /f
+")), ("x", "x")]);
+    fs::write(kelp.work().join("s"), "s").unwrap();
+    let before = files(&kelp.work());
+    build(&kelp, &["--secret", "id=s,src=s"]);
+    assert!(outside.join("b/c").is_dir());
+    assert_eq!(files(&kelp.work()), before);
+}
+
+#[test]
+fn nothing_but_the_command_line_loosens_the_sandbox() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    // CVE-2026-61711: a frontend of the Dockerfile's choice; here the line is read and no more.
+    let probe = "grep -q '^Seccomp:.*2' /proc/self/status && grep -q '^CapInh:.*0000000000000000' /proc/self/status && \
+                 grep -q '^CapAmb:.*0000000000000000' /proc/self/status && ! unshare -m true 2>/dev/null && ! mount -t tmpfs t /mnt 2>/dev/null";
+    context(&kelp, &[("Dockerfile", &format!("# syntax=nowhere.example/any/frontend:1\nFROM busybox\nRUN {probe}\nUSER 1000\nRUN {probe}\n"))]);
+    build(&kelp, &[]).success();
+    // CVE-2024-9407: no word of a mount is taken that is not known.
+    for mount in [
+        "type=bind,target=/m,bind-propagation=shared",
+        "type=bind,target=/m,propagation=rshared",
+        "type=bind,source=/,from=/,target=/m",
+        "type=volume,target=/m",
+        "type=tmpfs,target=/",
+        "type=cache,target=/m,sharing=everybody",
+    ] {
+        context(&kelp, &[("Dockerfile", &format!("FROM busybox\nRUN --mount={mount} true\n"))]);
+        build(&kelp, &[]).failure().stderr_has("Dockerfile:2");
+    }
+    // CVE-2024-23653: permission is asked for in every stage, and for triggers of a base.
+    context(&kelp, &[("Dockerfile", "FROM busybox\nONBUILD RUN --security=insecure true\n")]);
+    build(&kelp, &["-t", "trigger"]).success();
+    context(&kelp, &[("Dockerfile", "FROM trigger AS a\nFROM busybox\nCOPY --from=a /etc/passwd /p\n")]);
+    build(&kelp, &[]).failure().stderr_has("--allow security.insecure");
+}
+
+#[test]
+fn sources_that_change_under_way_lead_nowhere() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    let outside = kelp.work().join("outside");
+    fs::create_dir_all(&outside).unwrap();
+    fs::write(outside.join("file"), "host file").unwrap();
+    context(&kelp, &[("Dockerfile", "FROM busybox\nCOPY swap /got\nRUN --mount=type=bind,source=swap,target=/m ! grep -rq host /got /m\n"), ("real/file", "own")]);
+    let (swap, stop) = (kelp.work().join("ctx/swap"), std::sync::atomic::AtomicBool::new(false));
+    // CVE-2018-15664 and CVE-2024-23651 in a build: a directory becomes a link and back while it is read.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                fs::create_dir(&swap).ok();
+                fs::write(swap.join("file"), "own").ok();
+                fs::remove_dir_all(&swap).ok();
+                symlink(&outside, &swap).ok();
+                fs::remove_file(&swap).ok();
+            }
+        });
+        for _ in 0..15 {
+            let out = build(&kelp, &["-t", "raced", "--no-cache"]);
+            assert!(!out.stderr.contains("did not complete"), "{}", out.stderr);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "host file");
+}
+
+#[test]
+fn a_full_disk_stops_a_build_and_spoils_nothing() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::new().untidy();
+    let disk = kelp.open_dir("disk");
+    context(&kelp, &[("Dockerfile", "\
+FROM busybox AS big
+COPY file /copied
+RUN dd if=/dev/zero bs=1k count=3000 2>/dev/null | tr '\\0' x > /big && test $(wc -c < /big) = 3072000 && echo done > /done
+FROM busybox
+COPY --from=big /big /done /copied /
+RUN cat /done && md5sum < /big > /sum
+"), ("file", &"context\n".repeat(50_000))]);
+    let script = format!(
+        r#"set -u
+        echo root:1:65000 > {disk}/../subids
+        mount --bind {disk}/../subids /etc/subuid; mount --bind {disk}/../subids /etc/subgid
+        mount -t tmpfs -o size=48m none {disk}
+        export XDG_DATA_HOME={disk}/data XDG_STATE_HOME={disk}/state XDG_CACHE_HOME={disk}/cache
+        k={program}; cd {work}
+        $k load -q -i {archive} >/dev/null || exit 10
+        for keep in 0 16 300 1000 3500 5000 8000; do
+            dd if=/dev/zero of={disk}/filler bs=1k 2>/dev/null; truncate -s -${{keep}}k {disk}/filler
+            $k build -q --jobs 8 --network none -t app ctx >/dev/null 2>{disk}/../err; c=$?
+            [ $c -lt 126 ] && [ $c != 101 ] || {{ echo "the build ended with $c and $keep k left"; cat {disk}/../err; }}
+            $k images -q | grep -q . || echo "the base is gone with $keep k left"
+            rm {disk}/filler
+            $k build -q --jobs 8 --network none -t app ctx >/dev/null 2>{disk}/../err || {{ echo "no build after $keep k"; cat {disk}/../err; }}
+            $k run --rm --network none app sh -c 'cat /done; wc -c < /big; wc -c < /copied' > {disk}/../out || echo "no run after $keep k"
+            [ "$(tr '
+' ' ' < {disk}/../out)" = "done 3072000 400000 " ] || {{ echo "spoiled after $keep k:"; cat {disk}/../out; }}
+            [ -z "$(ls {disk}/data/kelp/build/tmp)" ] || echo "something is left after $keep k"
+            $k rmi -f app >/dev/null; $k builder prune -af >/dev/null || echo "no prune after $keep k"
+        done
+        echo done"#,
+        disk = disk.display(),
+        program = crate::support::program().display(),
+        work = kelp.work().display(),
+        archive = crate::support::image::busybox_archive().display(),
+    );
+    let limit = std::time::Duration::from_secs(240);
+    let out = kelp.tool("unshare", ["--user", "--map-auto", "--map-root-user", "--mount", "sh", "-c", &script]).limit(limit).output();
+    out.success().stdout("done");
+}
+
+#[test]
+fn builds_killed_at_any_moment() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    context(&kelp, &[("Dockerfile", "\
+FROM busybox AS a
+RUN --mount=type=cache,target=/c for i in 1 2 3; do echo $i >> /a; done; echo x >> /c/n
+FROM busybox AS b
+COPY file /b
+RUN for i in $(seq 200); do echo $i > /f$i; done
+FROM busybox
+COPY --from=a /a /
+COPY --from=b / /b/
+RUN cat /a /b/b /b/f200 > /all
+"), ("file", "file\n")]);
+    let args = ["build", "-q", "--jobs", "8", "--network", "none", "-t", "whole", "ctx"];
+    for round in 0..24_u64 {
+        let process = kelp.start(args);
+        std::thread::sleep(std::time::Duration::from_millis(3 + round * 9));
+        process.signal(rustix::process::Signal::KILL);
+        process.wait();
+        if round % 6 == 5 {
+            kelp.no_process_left();
+            kelp.run(args).success();
+            assert_eq!(kelp.ok(["run", "--rm", "--network", "none", "whole", "cat", "/all"]), "1\n2\n3\nfile\n200");
+            assert_eq!(fs::read_dir(kelp.data().join("build/tmp")).unwrap().count(), 0, "round {round}");
+            kelp.run(["builder", "prune", "-af"]).success();
+        }
+    }
 }

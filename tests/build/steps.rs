@@ -230,19 +230,37 @@ fn a_failing_step_says_where_and_leaves_the_state_before() {
 #[test]
 fn the_same_image_from_the_same_input() {
     needs!("userns", "busybox");
-    let dockerfile = "FROM busybox\nCOPY f d/ /x/\nWORKDIR /w\nRUN echo 1 > a; mkdir -p b/c; ln -s a l; chmod 600 a; rm /bin/vi\n";
+    let dockerfile = "FROM busybox\nCOPY f d/ /x/\nWORKDIR /w\nRUN echo 1 > a; mkdir -p b/c; ln -s a l; chmod 600 a; rm /bin/vi; mkfifo p; ln a h\n\
+                      RUN chown 5:6 /w/b && chown -h 7:8 /w/l && touch /w/b/c/new\nCOPY --chown=9:9 --chmod=750 d /y/\n";
     let mut ids = Vec::new();
-    for driver in ["overlay", "fuse"] {
-        if driver == "fuse" && !std::path::Path::new("/dev/fuse").exists() {
+    for how in ["overlay", "fuse", "umask", "one id", "another context"] {
+        if how == "fuse" && !std::path::Path::new("/dev/fuse").exists() {
             continue;
         }
-        let kelp = Kelp::busybox();
+        let kelp = if how == "one id" { Kelp::new() } else { Kelp::busybox() };
+        if how == "one id" {
+            fs::create_dir_all(kelp.config()).unwrap();
+            fs::write(kelp.config().join("config.toml"), "[containers]\nsubordinate-ids = false\n").unwrap();
+            kelp.load(&crate::support::image::busybox_archive());
+        }
+        let driver = if how == "fuse" { "fuse" } else { "overlay" };
         context(&kelp, "ctx", &[("Dockerfile", dockerfile), ("f", "1"), ("d/g", "2")]);
-        let args = ["--storage-driver", driver, "build", "-q", "--network", "none", "--timestamp", "1000000000", "ctx"];
-        ids.push((driver, kelp.ok(args)));
+        let ctx = kelp.work().join("ctx");
+        for (path, mode) in [("f", 0o644), ("d", 0o755), ("d/g", 0o640)] {
+            fs::set_permissions(ctx.join(path), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        }
+        if how == "another context" {
+            context(&kelp, "ctx", &[("unused", "x")]);
+        }
+        let umask = if how == "umask" { "077" } else { "022" };
+        // Single-id mode chooses its driver itself.
+        let chosen = if how == "one id" { String::new() } else { format!("--storage-driver {driver}") };
+        let command = format!("umask {umask}; exec {} {chosen} build -q --network none --timestamp 1000000000 ctx", crate::support::program().display());
+        let once = || kelp.tool("sh", ["-c", &command]).output().success().text();
+        ids.push((how, once()));
         kelp.run(["builder", "prune", "-af"]).success();
         std::thread::sleep(std::time::Duration::from_millis(1100));
-        ids.push((driver, kelp.ok(args)));
+        ids.push((how, once()));
     }
     assert!(ids.iter().all(|(_, id)| *id == ids[0].1), "{ids:?}");
 }
@@ -262,4 +280,206 @@ fn contexts_from_standard_input() {
     let tar = std::process::Command::new("tar").args(["cz", "-C", "packed", "."]).current_dir(kelp.work()).output().unwrap();
     kelp.cmd(["build", "--network", "none", "-t", "tarred", "-"]).stdin(tar.stdout).output().success();
     kelp.run(["run", "--rm", "--network", "none", "tarred", "cat", "/f"]).success().stdout("tarred");
+}
+
+#[test]
+fn stages_side_by_side_and_none_too_many() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    // Each waits for the other's file in a shared cache: one after the other they would never end.
+    let wait = |own: &str, other: &str| {
+        format!("RUN --mount=type=cache,id=meet,target=/m touch /m/{own}; for i in $(seq 100); do test -e /m/{other} && exit 0; sleep 0.1; done; exit 1\n")
+    };
+    let text = format!("FROM busybox AS one\n{}FROM busybox AS two\n{}FROM busybox AS unused\nRUN exit 1\nFROM one\nCOPY --from=two /etc/passwd /x\n", wait("a", "b"), wait("b", "a"));
+    context(&kelp, "ctx", &[("Dockerfile", &text)]);
+    let out = build(&kelp, "ctx", &["--jobs", "2"]);
+    out.success();
+    assert!(!out.stderr.contains("[unused"), "{}", out.stderr);
+    build(&kelp, "ctx", &["--target", "unused"]).code(1);
+    // The first that fails stops the others at once.
+    let text = "FROM busybox AS slow\nRUN sleep 60\nFROM busybox AS bad\nRUN sleep 0.3; exit 3\nFROM slow\nCOPY --from=bad /etc/passwd /x\n";
+    context(&kelp, "ctx", &[("Dockerfile", text)]);
+    build(&kelp, "ctx", &["--jobs", "2"]).code(3).within(std::time::Duration::from_secs(30)).stderr_has("CANCELED");
+}
+
+#[test]
+fn one_changed_file_makes_again_what_follows() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    let steps = |from: usize, to: usize| (from..to).fold(String::new(), |text, n| text + &format!("RUN echo {n} >> /log\n"));
+    let text = format!("FROM busybox\n{}COPY source /source\n{}", steps(0, 25), steps(25, 49));
+    context(&kelp, "ctx", &[("Dockerfile", &text), ("source", "1")]);
+    assert_eq!(cached(&build(&kelp, "ctx", &[])), 0);
+    context(&kelp, "ctx", &[("source", "2")]);
+    let out = build(&kelp, "ctx", &["-t", "app"]);
+    assert_eq!(cached(&out), 25, "{}", out.stderr);
+    assert_eq!(kelp.ok(["run", "--rm", "--network", "none", "app", "sh", "-c", "wc -l < /log; cat /source"]), "49\n2");
+    context(&kelp, "ctx", &[("source", "1")]);
+    assert_eq!(cached(&build(&kelp, "ctx", &[])), 50);
+}
+
+#[test]
+fn ignore_files() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    context(&kelp, "ctx", &[
+        ("Dockerfile", "FROM busybox\nCOPY . /all\nRUN cd /all && find . -type f | sort | tr '\\n' ' '\n"),
+        ("other/Dockerfile", "FROM busybox\nCOPY . /all\nRUN cd /all && find . -type f | sort | tr '\\n' ' '\n"),
+        ("other/Dockerfile.dockerignore", "*\n!a.txt\n"),
+        (".dockerignore", "# comment\n\n *.md \n/build\n**/*.o\nsrc/deep/\n!src/deep/keep\n!README.md\n./dot\nother\n[bc].txt\nDockerfile\n.dockerignore\n"),
+        ("a.txt", ""), ("b.txt", ""), ("README.md", ""), ("x.md", ""), ("build/y", ""), ("src/build/y", ""), ("src/z.o", ""), ("z.o", ""),
+        ("src/deep/gone", ""), ("src/deep/keep", ""), ("dot", ""),
+    ]);
+    build(&kelp, "ctx", &[]).success().stderr_has(" ./README.md ./a.txt ./src/build/y ./src/deep/keep \n");
+    build(&kelp, "ctx", &["-f", "ctx/other/Dockerfile"]).success().stderr_has(" ./a.txt \n");
+    fs::write(kelp.work().join("mine"), "*\n!b.txt\n").unwrap();
+    build(&kelp, "ctx", &["--ignorefile", "mine"]).success().stderr_has(" ./b.txt \n");
+    context(&kelp, "ctx", &[("Dockerfile", "FROM busybox\nCOPY b.txt /\n")]);
+    build(&kelp, "ctx", &[]).failure().stderr_has("excluded by .dockerignore");
+}
+
+#[test]
+fn arguments_and_their_scopes() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    context(&kelp, "ctx", &[("Dockerfile", "\
+ARG NAME=busybox VERSION=1.2.3
+FROM --platform=$BUILDPLATFORM $NAME AS one
+RUN test -z \"$VERSION\"
+ARG VERSION
+ARG LOCAL=${VERSION%.*} MAJOR=${VERSION%%.*} REST=${VERSION#*.} LAST=${VERSION##*.} DASHED=${VERSION//./-} FIRST=${VERSION/./-}
+ARG EMPTY= UNSET
+RUN echo \"<$VERSION $LOCAL $MAJOR $REST $LAST $DASHED $FIRST ${EMPTY:-e} ${EMPTY-n} ${UNSET-u} ${UNSET:+no} ${VERSION:+yes}>\"
+ARG TARGETPLATFORM TARGETOS TARGETARCH BUILDOS TARGETSTAGE
+RUN echo \"<$TARGETOS/$TARGETARCH $BUILDOS $TARGETSTAGE>\" && test \"$TARGETPLATFORM\" = \"$TARGETOS/$TARGETARCH\"
+ENV VERSION=env
+RUN echo \"<$VERSION>\"
+FROM one AS two
+RUN echo \"<$VERSION $LOCAL>\"
+ENV A=1
+ENV A=2 B=$A
+RUN echo \"<$A$B>\"
+RUN echo \"<$http_proxy>\"
+")]);
+    let out = build(&kelp, "ctx", &["--build-arg", "VERSION=4.5.6", "--build-arg", "UNUSED=x", "--build-arg", "http_proxy=http://p:1"]);
+    out.success();
+    for want in ["<4.5.6 4.5 4 5.6 6 4-5-6 4-5.6 e  u  yes>", "<linux/", " linux default>", "<env>", "<env 4.5>", "<21>", "<http://p:1>", "UNUSED"] {
+        out.stderr_has(want);
+    }
+    assert!(!kelp.ok(["image", "inspect", "--format", "{{.Config.Env}}", &out.text()]).contains("http_proxy"));
+    // A proxy is no part of a key.
+    assert_eq!(cached(&build(&kelp, "ctx", &["--build-arg", "VERSION=4.5.6", "--build-arg", "http_proxy=http://q:2"])), 7);
+    // A name alone takes the caller's value.
+    let named = kelp.cmd(["build", "--progress", "plain", "--network", "none", "--build-arg", "VERSION", "ctx"]).env("VERSION", "7.8.9").output();
+    named.success().stderr_has("<7.8.9 7.8 ");
+    context(&kelp, "ctx", &[("Dockerfile", "ARG X\nFROM busybox${X:?give X}\n")]);
+    build(&kelp, "ctx", &[]).failure().stderr_has("give X").stderr_has("Dockerfile:2");
+}
+
+#[test]
+fn agents_reach_steps() {
+    needs!("userns", "debian");
+    let kelp = Kelp::new();
+    let tar = crate::support::debian_tar().unwrap();
+    kelp.run([std::ffi::OsStr::new("import"), tar.as_os_str(), std::ffi::OsStr::new("debian")]).success();
+    let socket = kelp.dir().join("agent");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        for mut stream in listener.incoming().flatten() {
+            let mut question = [0; 4];
+            if stream.read_exact(&mut question).is_ok() && &question == b"keys" {
+                let _ = stream.write_all(b"none today");
+            }
+        }
+    });
+    let ask = "perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new(Peer => $ENV{SSH_AUTH_SOCK}) or die; $s->autoflush(1); print $s \"keys\"; $s->shutdown(1); print <$s>, \"\\n\"'";
+    context(&kelp, "ctx", &[("Dockerfile", &format!("\
+FROM debian
+RUN --mount=type=ssh {ask}; stat -c '%a %u' $SSH_AUTH_SOCK
+USER 1000
+RUN --mount=type=ssh,id=default,required,uid=1000,mode=0600,target=/tmp/own test $SSH_AUTH_SOCK = /tmp/own && {ask}
+RUN test -z \"$SSH_AUTH_SOCK\" && ! test -e /tmp/own
+"))]);
+    let path = socket.display().to_string();
+    let out = build(&kelp, "ctx", &["--ssh", &format!("default={path}")]);
+    out.success().stderr_has(" 600 0\n");
+    assert_eq!(out.stderr.matches(" none today").count(), 2, "{}", out.stderr);
+    kelp.cmd(["build", "--no-cache", "--network", "none", "--ssh", "default", "ctx"]).env("SSH_AUTH_SOCK", &path).output().success();
+    context(&kelp, "ctx", &[("Dockerfile", "FROM debian\nRUN --mount=type=ssh test -z \"$SSH_AUTH_SOCK\"\nRUN --mount=type=ssh,required true\n")]);
+    build(&kelp, "ctx", &[]).failure().stderr_has("--ssh default").stderr_has("Dockerfile:3");
+}
+
+#[test]
+fn cache_mounts() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    context(&kelp, "ctx", &[("Dockerfile", "\
+FROM busybox AS first
+RUN mkdir /content && echo first > /content/file
+FROM busybox
+RUN --mount=type=cache,target=/c,from=first,source=/content,uid=5,gid=6,mode=0700 cat /c/file && stat -c '%a %u:%g' /c && echo more >> /c/file
+RUN --mount=type=cache,target=/c,from=first,source=/content,uid=5,gid=6,mode=0700 wc -l < /c/file; test ! -e /content
+RUN --mount=type=cache,target=/p,sharing=private touch /p/x
+RUN --mount=type=cache,target=/p,readonly test -e /p/x && ! touch /p/y
+WORKDIR /w
+RUN --mount=type=cache,target=rel pwd > rel/pwd && cat rel/pwd
+RUN test ! -e /w/rel && test ! -e /c && test ! -e /p
+")]);
+    let out = build(&kelp, "ctx", &[]);
+    out.success();
+    for want in [" first\n", " 700 5:6\n", " 2\n", " /w\n"] {
+        out.stderr_has(want);
+    }
+    let listed = kelp.ok(["builder", "du"]);
+    assert_eq!(listed.matches("cache mount").count(), 3, "{listed}");
+    kelp.run(["builder", "prune", "-af"]).success();
+    let out = build(&kelp, "ctx", &[]);
+    out.success().stderr_has(" 2\n");
+    assert_eq!(cached(&out), 0);
+}
+
+#[test]
+fn steps_have_the_flags_of_run() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    context(&kelp, "ctx", &[("Dockerfile", "\
+FROM busybox
+RUN grep -q '10.1.2.3.*far' /etc/hosts && grep -q 'nameserver 9.9.9.9' /etc/resolv.conf && df -k /dev/shm | grep -q ' 2048 ' && ulimit -n
+RUN --mount=type=bind,target=/ctx ls /ctx; cat /mnt/v/file
+RUN capsh 2>/dev/null; grep CapBnd /proc/self/status
+")]);
+    fs::create_dir_all(kelp.work().join("v")).unwrap();
+    fs::write(kelp.work().join("v/file"), "volume\n").unwrap();
+    let flags = ["--add-host", "far:10.1.2.3", "--dns", "9.9.9.9", "--shm-size", "2m", "--ulimit", "nofile=77:77", "-v", "./v:/mnt/v:ro", "--cap-drop", "ALL"];
+    build(&kelp, "ctx", &flags).success().stderr_has(" 77\n").stderr_has(" volume\n").stderr_has("CapBnd:    0000000000000000");
+}
+
+#[test]
+fn progress_in_all_its_forms() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    let text = "FROM busybox AS a\nRUN for i in 1 2 3 4 5 6 7 8 9; do echo side $i; done; sleep 1\nFROM busybox\nRUN echo main; sleep 0.5\nCOPY --from=a /etc/passwd /p\nRUN seq 100 && exit 4\n";
+    context(&kelp, "ctx", &[("Dockerfile", text)]);
+    let mut screen = kelp.pty(["build", "--network", "none", "ctx"]);
+    screen.expect("[+] Building");
+    screen.expect("=> => # side 9");
+    screen.expect("=> ERROR [stage-1 4/4] RUN seq 100");
+    screen.expect("exit code: 4");
+    screen.expect("kelp run --rm -it");
+    let shown = screen.screen();
+    assert!(shown.contains("\n81\r") && shown.contains("\n100\r") && !shown.contains("\n80\r"), "the last twenty lines: {shown}");
+    assert_eq!(screen.end(), 4);
+    let raw = kelp.run(["build", "--progress", "rawjson", "--network", "none", "ctx"]);
+    raw.code(4);
+    let lines: Vec<serde_json::Value> = raw.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let vertexes = || lines.iter().flat_map(|line| line["vertexes"].as_array().cloned().unwrap_or_default());
+    assert!(vertexes().any(|vertex| vertex["cached"] == true) && vertexes().any(|vertex| vertex["error"].as_str().is_some_and(|text| text.contains("exit code: 4"))));
+    assert!(lines.iter().any(|line| line["logs"].is_array()));
+    // Into the state before, at once.
+    let shell = kelp.cmd(["build", "--network", "none", "--progress", "plain", "--debug-shell", "ctx"]).stdin("echo in $((40 + 2)); ls /p; exit 9\n").output();
+    shell.code(4).stdout_has("in 42\n/p");
+    let quiet = kelp.run(["build", "-q", "--network", "none", "--target", "a", "ctx"]);
+    quiet.success().quiet();
+    assert!(quiet.text().starts_with("sha256:") && quiet.lines().len() == 1);
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Stat, StatxFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use super::Hello;
@@ -290,6 +290,7 @@ impl Session {
                 let before = owner::effective_at(&parent, &name, &stat);
                 let (uid, gid) = call.owners(ids);
                 self.may_chown(n, &before, (uid, gid))?;
+                take_up(&parent, &name, &stat);
                 recorded(owner::record_at(&parent, &name, uid.unwrap_or(before.uid), gid.unwrap_or(before.gid)))
             }
         }
@@ -514,6 +515,17 @@ fn numbers() -> HashMap<(u32, u32), Call> {
         }
     }
     calls
+}
+
+/// Makes a link part of the layer that is written, as changing its owner would: its record alone is the directory's.
+fn take_up(parent: &OwnedFd, name: &[u8], stat: &Stat) {
+    let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: i64::try_from(nanoseconds).unwrap_or(0) };
+    let times = Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    };
+    // Without it the image says root owns the link, no more.
+    rustix::fs::utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW).ok();
 }
 
 #[cfg(test)]
