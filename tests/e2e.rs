@@ -38,6 +38,7 @@ mod cli {
 
 mod build {
     mod elsewhere;
+    mod everyday;
     mod safety;
     mod steps;
 }

@@ -327,24 +327,21 @@ impl Cache {
         self.root.join("mounts").join(Digest::of(name.as_bytes()).hex())
     }
 
-    /// The lock of a cache mount's directory: shared by users, exclusive with `sharing=locked` and for removal. None when
-    /// `wait` is not set and it is taken.
+    /// The lock of a cache mount's directory: shared by users, exclusive with `sharing=locked` and for removal. None when it
+    /// is taken.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn lock_mount(&self, dir: &Path, exclusive: bool, wait: bool) -> Result<Option<File>, Error> {
+    pub fn lock_mount(&self, dir: &Path, exclusive: bool) -> Result<Option<File>, Error> {
         if let Some(parent) = dir.parent() {
             make_dir(parent)?;
         }
         let path = dir.with_extension("lock");
         let file = open_lock(&path)?;
-        let operation = match (exclusive, wait) {
-            (true, true) => FlockOperation::LockExclusive,
-            (true, false) => FlockOperation::NonBlockingLockExclusive,
-            (false, true) => FlockOperation::LockShared,
-            (false, false) => FlockOperation::NonBlockingLockShared,
-        };
+        let operation = if exclusive { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::NonBlockingLockShared };
         match rustix::io::retry_on_intr(|| flock(&file, operation)) {
+            // Removed meanwhile, with what it is the lock of.
+            Ok(()) if !is_at(&file, &path) => Ok(None),
             Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Some(file)),
             Err(Errno::WOULDBLOCK) => Ok(None),
             Err(errno) => Err(Error::io("lock", &path)(errno.into())),
@@ -375,7 +372,7 @@ impl Cache {
     /// # Errors
     /// When it cannot be removed.
     pub fn remove_mount(&self, dir: &Path) -> Result<bool, Error> {
-        let Some(_lock) = self.lock_mount(dir, true, false)? else { return Ok(false) };
+        let Some(_lock) = self.lock_mount(dir, true)? else { return Ok(false) };
         let scratch = self.scratch()?;
         fs::rename(dir, scratch.dir().join("gone")).map_err(Error::io("remove", dir))?;
         fs::remove_file(dir.with_extension("lock")).ok();

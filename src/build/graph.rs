@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::dockerfile::{Dockerfile, From, Globals, Inputs, Kind, ParseError};
+use super::dockerfile::{Dockerfile, Fault, From, Globals, Inputs, Kind, ParseError};
 use super::options::{BuildOptions, NamedContext};
 use crate::spec::Platform;
 
@@ -54,6 +54,12 @@ impl Graph {
                 Err(error) if index == target => return Err(error),
                 Err(_) => (From::Scratch, None),
             };
+            // A named context stands in for a stage of that name.
+            if let From::Stage(other) = from
+                && let Some(name) = file.stages[other].name.as_ref().filter(|name| options.contexts.contains_key(*name))
+            {
+                from = From::Image(name.clone());
+            }
             if let From::Image(name) = &from
                 && let Some(NamedContext::Stage(stage)) = options.contexts.get(name)
                 && let Some(other) = file.find_stage(stage).filter(|other| *other != index)
@@ -65,18 +71,38 @@ impl Graph {
                 needs.insert(stage);
             }
             for name in sources(&file, index) {
-                if !options.contexts.contains_key(&name) {
-                    needs.extend(file.find_stage(&name).filter(|other| *other < index));
+                match options.contexts.get(&name) {
+                    None => needs.extend(file.find_stage(&name).filter(|other| *other < index)),
+                    Some(NamedContext::Stage(stage)) => needs.extend(file.find_stage(stage).filter(|other| *other != index)),
+                    Some(NamedContext::Directory(_) | NamedContext::Image(_) | NamedContext::Remote(_)) => {}
                 }
             }
             stages.push(Node { from, platform, needs });
         }
         let graph = Self { file, globals, stages, target };
+        if let Some(index) = graph.needs_itself() {
+            let fault = Fault::new("this stage needs itself").hint("--build-context target: must not lead back to the stage that uses it");
+            return Err(graph.file.error(graph.file.stages[index].span, fault));
+        }
         // What could not be read and is needed after all.
         for index in graph.needed() {
             graph.globals.from(&graph.file, index)?;
         }
         Ok(graph)
+    }
+
+    /// A stage that needs itself, by way of others.
+    fn needs_itself(&self) -> Option<usize> {
+        (0..self.stages.len()).find(|start| {
+            let mut seen = BTreeSet::new();
+            let mut todo: Vec<usize> = self.stages[*start].needs.iter().copied().collect();
+            while let Some(index) = todo.pop() {
+                if seen.insert(index) {
+                    todo.extend(&self.stages[index].needs);
+                }
+            }
+            seen.contains(start)
+        })
     }
 
     /// The target and all it needs, in the order of the file.
@@ -152,6 +178,23 @@ mod tests {
         assert_eq!(graph(FILE, Some("unused")).needed(), [4]);
         assert_eq!(graph("FROM scratch", None).label(0), None);
         assert_eq!(graph(FILE, None).label(5).unwrap(), "stage-5");
+    }
+
+    #[test]
+    fn contexts_stand_in_for_stages_and_lead_back_to_none() {
+        let with = |text: &str, contexts: &[(&str, NamedContext)]| {
+            Graph::new(&BuildOptions {
+                dockerfile: text.to_owned(),
+                contexts: contexts.iter().map(|(name, context)| ((*name).to_owned(), context.clone())).collect(),
+                ..BuildOptions::default()
+            })
+        };
+        let stage = |name: &str| NamedContext::Stage(name.to_owned());
+        let text = "FROM scratch AS a\nCOPY --from=x f /\nFROM a AS b\n";
+        assert!(with(text, &[("x", stage("b"))]).unwrap_err().to_string().contains("needs itself"));
+        let graph = with(text, &[("a", NamedContext::Image("other".into()))]).unwrap();
+        assert_eq!((&graph.stages[1].from, graph.needed()), (&From::Image("a".into()), vec![1]));
+        assert_eq!(with("FROM x AS a\nFROM scratch AS c\nFROM a\n", &[("x", stage("c"))]).unwrap().needed(), [0, 1, 2]);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct BuildOptions {
     pub pull: PullOptions,
     /// `--platform`.
     pub platform: Option<Platform>,
+    /// `--platform` with several: doors build for one after the other.
+    pub platforms: Vec<Platform>,
     /// `--network`; none is the default network.
     pub network: Option<NetworkMode>,
     /// Limits, privileges, hosts, name servers of `RUN` steps.

@@ -279,4 +279,15 @@ fn lists_of_platforms() {
     }
     let list = kelp.ok(["manifest", "inspect", "all:1"]);
     assert!(list.contains("\"amd64\"") && list.contains("\"arm64\""), "{list}");
+    let both = "linux/amd64,linux/arm64";
+    build(&kelp, "ctx", &["--platform", both]).failure().stderr_has("--tag");
+    build(&kelp, "ctx", &["--platform", both, "-t", "x", "-o", "out"]).failure().stderr_has("type=image");
+    needs!("registry");
+    let registry = Registry::open();
+    build(&kelp, "ctx", &["--platform", both, "--push", "-t", &registry.name("app:1")]).success();
+    let other = Kelp::new();
+    for arch in ["amd64", "arm64"] {
+        other.run(["pull", "-q", "--tls-verify=false", "--platform", &format!("linux/{arch}"), &registry.name("app:1")]).success();
+        assert_eq!(other.ok(["image", "inspect", "--format", "{{.Config.Labels.arch}}", &registry.name("app:1")]), arch);
+    }
 }

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 
@@ -14,6 +15,7 @@ use crate::build::config;
 use crate::build::dockerfile::{Mount, MountKind, Run, Sharing};
 use crate::build::key::Key;
 use crate::build::options::SecretSource;
+use crate::build::progress::{StepId, What};
 use crate::engine::Error;
 use crate::engine::build::{Bind, BindSource};
 use crate::sys::copy_tree::{Owner, TreeCopy};
@@ -22,6 +24,8 @@ use crate::sys::root;
 use super::Failure;
 use super::stage::{Origin, Stage};
 
+/// Between two looks at a lock.
+const WAIT: Duration = Duration::from_millis(20);
 /// Most bytes of a secret.
 const MAX_SECRET: u64 = 500 << 10;
 
@@ -108,7 +112,7 @@ impl Mounts {
     }
 
     /// Gets everything ready; variables that hold secrets are added to `env`.
-    pub(super) fn prepare(&self, stage: &Stage<'_>, scratch: &Scratch, env: &mut Vec<String>) -> Result<Held, Failure> {
+    pub(super) fn prepare(&self, stage: &Stage<'_>, scratch: &Scratch, env: &mut Vec<String>, id: StepId) -> Result<Held, Failure> {
         let mut held = Held::default();
         for (index, (mount, origin)) in self.all.iter().enumerate() {
             let target = mount.target.clone();
@@ -120,7 +124,7 @@ impl Mounts {
                     add(mount.read_only, BindSource::Layers { layers, path });
                 }
                 MountKind::Cache { source, .. } => {
-                    let (dir, lock) = cache(stage, mount, origin.as_ref(), scratch, index)?;
+                    let (dir, lock) = cache(stage, (mount, id), origin.as_ref(), scratch, index)?;
                     let path = if origin.is_some() { String::new() } else { source.trim_start_matches('/').to_owned() };
                     add(mount.read_only, BindSource::Cache { dir, path });
                     held._locks.push(lock);
@@ -179,10 +183,27 @@ fn secret(stage: &Stage<'_>, id: &str, required: bool) -> Result<Option<Vec<u8>>
     Ok(Some(content))
 }
 
+/// The lock of a cache mount's directory, waited for unless the build stops.
+fn wait_for(stage: &Stage<'_>, dir: &Path, exclusive: bool, step: StepId) -> Result<File, Failure> {
+    let mut told = false;
+    loop {
+        if let Some(lock) = stage.build.cache.lock_mount(dir, exclusive)? {
+            return Ok(lock);
+        }
+        if stage.build.is_stopped() {
+            return Err(Failure::canceled());
+        }
+        if !std::mem::replace(&mut told, true) {
+            stage.build.sink.now(step, What::Note("waiting for another step that uses the same cache mount".to_owned()));
+        }
+        std::thread::sleep(WAIT);
+    }
+}
+
 /// The directory of a cache mount, made and filled when it is new, and its lock.
 fn cache(
     stage: &Stage<'_>,
-    mount: &Mount,
+    (mount, step): (&Mount, StepId),
     origin: Option<&Origin>,
     scratch: &Scratch,
     index: usize,
@@ -199,13 +220,13 @@ fn cache(
     };
     let dir = cache.mount_dir(&name);
     let (dir, lock) = match sharing {
-        Sharing::Shared => (dir.clone(), cache.lock_mount(&dir, false, true)?),
-        Sharing::Locked => (dir.clone(), cache.lock_mount(&dir, true, true)?),
+        Sharing::Shared => (dir.clone(), Some(wait_for(stage, &dir, false, step)?)),
+        Sharing::Locked => (dir.clone(), Some(wait_for(stage, &dir, true, step)?)),
         Sharing::Private => {
             let mut found = None;
             for number in 0.. {
                 let dir = if number == 0 { dir.clone() } else { cache.mount_dir(&format!("{name} private {number}")) };
-                if let Some(lock) = cache.lock_mount(&dir, true, false)? {
+                if let Some(lock) = cache.lock_mount(&dir, true)? {
                     found = Some((dir, Some(lock)));
                     break;
                 }

@@ -62,9 +62,10 @@ impl Stage<'_> {
         step.key = Key::new("run mounts").text(&base).text(&mounts.described(self)).finish();
         step.others = mounts.layers();
         let layers = self.layers.clone();
+        let step_id = step.id;
         let mut make = |scratch: &Scratch| -> Result<Made, Failure> {
             let mut env = env.clone();
-            let mut held = mounts.prepare(self, scratch, &mut env)?;
+            let mut held = mounts.prepare(self, scratch, &mut env, step_id)?;
             if let Some((name, data)) = &file {
                 held.binds.push(Bind {
                     target: format!("/dev/pipes/{name}"),

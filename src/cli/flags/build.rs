@@ -236,8 +236,9 @@ pub(crate) struct BuildFlags {
 impl BuildFlags {
     /// Options without Dockerfile and context.
     pub(crate) fn into_options(self, around: &Surroundings<'_>) -> Result<BuildOptions, UsageError> {
-        let Self { input, output, cache, run, registry } = self;
+        let Self { input, output, cache, run, mut registry } = self;
         let mut options = BuildOptions { http_proxy: run.http_proxy.unwrap_or(true), ..BuildOptions::default() };
+        options.platforms = registry.several_platforms()?;
         options.pull = registry.read(("--pull", pull_policy(&input)?))?;
         options.platform = options.pull.platform.clone();
         options.push.registry = PullOptions { platform: None, ..options.pull.clone() };

@@ -88,6 +88,12 @@ pub(crate) struct RegistryFlags {
 }
 
 impl RegistryFlags {
+    /// Takes `--platform` out when it names several.
+    pub(crate) fn several_platforms(&mut self) -> Result<Vec<Platform>, UsageError> {
+        let Some(text) = self.platform.platform.take_if(|text| text.contains(',')) else { return Ok(Vec::new()) };
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| parse("--platform", part)).collect()
+    }
+
     /// `policy` is the text of `--pull` or `--policy`.
     pub(crate) fn read(self, policy: (&str, Option<String>)) -> Result<PullOptions, UsageError> {
         let Self { platform, authfile, creds, cert_dir, tls_verify, retry, retry_delay, quiet, disable_content_trust } =

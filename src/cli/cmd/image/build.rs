@@ -43,6 +43,10 @@ Stages that do not need each other are built at the same time; stages nobody nee
 cache when its instruction and the content of all its inputs are known: touching a file rebuilds nothing, changing one \
 that is only bind-mounted does. Secrets are part of nothing that is kept.
 
+The same context and base give the same image, byte for byte, once a time is given (--timestamp, SOURCE_DATE_EPOCH), whoever \
+builds it where. --cache-to writes the results of all steps to a registry or a directory, --cache-from reads them: then a \
+machine that never built this makes only what is new. Such a cache is an OCI image of layers; the tools of others can copy it.
+
 The context is the current directory unless said. Progress goes to standard error; the id of the image goes to standard \
 output with --quiet. When a RUN fails, the state before it is kept as an image without a name, to look around in.";
     const EXAMPLES: &'static str = "\
@@ -57,7 +61,10 @@ $ kelp build --secret id=npmrc,src=$HOME/.npmrc -t web .
 # Mistakes that build all the same
 $ kelp build --check .
 # From a git repository
-$ kelp build -t app https://example.org/app.git#main:docker";
+$ kelp build -t app 'https://example.org/app.git?branch=main&subdir=docker'
+# To a registry, with the cache beside it
+$ kelp build -t registry.example/app:1 --push --cache-to type=registry,ref=registry.example/app:cache \\
+    --cache-from type=registry,ref=registry.example/app:cache .";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let Self { flags, debug_shell, check, context: place } = self;
@@ -98,6 +105,9 @@ $ kelp build -t app https://example.org/app.git#main:docker";
             if matches!(output, Output::Tar(None) | Output::Oci(None) | Output::Docker(None)) && ui::stdout_is_terminal() {
                 return Err(UsageError::new("refusing to write an archive to a terminal: give --output a dest=FILE, or redirect").into());
             }
+        }
+        if options.platforms.len() > 1 {
+            return super::platforms::build(context, &options, manifest.as_deref(), mode);
         }
         let sink = Printer::new(mode);
         match crate::build::build(engine, &options, &sink)? {
@@ -202,7 +212,7 @@ fn finish(
 }
 
 /// Says what failed, where, and how to look around. The exit status is that of the command.
-fn fail(context: &Context, failed: Failed, debug_shell: bool) -> Result<Exit, Failure> {
+pub(super) fn fail(context: &Context, failed: Failed, debug_shell: bool) -> Result<Exit, Failure> {
     let mut text = String::new();
     if let Some(instruction) = failed.instruction.as_ref().filter(|_| failed.code.is_some()) {
         text.push_str(&format!("------\n > {}:\n", instruction.lines().next().unwrap_or_default()));

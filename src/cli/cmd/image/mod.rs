@@ -12,6 +12,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod ls;
 pub(crate) mod mount;
+mod platforms;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;

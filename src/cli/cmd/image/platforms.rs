@@ -1,0 +1,57 @@
+//! A build for several platforms: one build for each, and a list of what they made.
+
+use std::collections::BTreeMap;
+
+use crate::build::options::{BuildOptions, Output};
+use crate::build::{Failed, Outcome};
+use crate::cli::build_progress::{Mode, Printer};
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure, UsageError};
+use crate::cli::progress::{Progress, Pull, Push};
+use crate::cli::ui;
+use crate::engine::image::list;
+
+/// Builds for each of the platforms; `manifest` is the list of `--manifest`, which is added to. Lists of `--tag` are made
+/// anew.
+pub(super) fn build(context: &Context, options: &BuildOptions, manifest: Option<&str>, mode: Mode) -> Result<Exit, Failure> {
+    if options.outputs.iter().any(|output| !matches!(output, Output::Image | Output::Push | Output::Nothing)) {
+        return Err(UsageError::new("several platforms are several results: only type=image and type=registry can hold them").into());
+    }
+    if manifest.is_none() && options.tags.is_empty() {
+        return Err(UsageError::new("the images of several platforms need a list to be in: give it a name with --tag or --manifest").into());
+    }
+    let engine = context.engine()?;
+    let mut images = Vec::with_capacity(options.platforms.len());
+    for platform in &options.platforms {
+        let mut one = BuildOptions { platform: Some(platform.clone()), tags: Vec::new(), outputs: vec![Output::Image], ..options.clone() };
+        one.pull.platform = Some(platform.clone());
+        if mode != Mode::Quiet {
+            ui::note(format_args!("Building for {platform}"));
+        }
+        match crate::build::build(engine, &one, &Printer::new(mode))? {
+            Outcome::Built(built) => images.extend(built.image),
+            Outcome::Failed(failed) => {
+                return super::build::fail(context, Failed { file: options.dockerfile_name.clone(), ..failed }, false);
+            }
+        }
+    }
+    let progress = Pull::new(Progress::new(true));
+    let fetch = list::Fetch { every: false, registry: &options.pull, progress: &progress };
+    for name in &options.tags {
+        if list::exists(engine, name)? {
+            list::remove(engine, name)?;
+        }
+    }
+    let mut id = String::new();
+    for name in options.tags.iter().map(String::as_str).chain(manifest) {
+        id = list::create(engine, name, &images, true, &BTreeMap::new(), &fetch)?;
+    }
+    if options.outputs.contains(&Output::Push) {
+        let progress = Push::new(Progress::new(mode == Mode::Quiet));
+        for name in &options.tags {
+            id = list::push_list(engine, name, None, &options.push, &progress)?.digest;
+        }
+    }
+    ui::line(id)?;
+    Ok(Exit::OK)
+}
