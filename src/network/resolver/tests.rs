@@ -31,11 +31,19 @@ fn addresses(count: u8, ttl: u32, query: &Query, message: &[u8], limit: usize) -
     out
 }
 
+/// Another port for as long as the other protocol's half of the one the kernel chose is taken.
+fn free<T, E: std::fmt::Debug>(mut bind: impl FnMut() -> Result<T, E>) -> T {
+    (0..100).find_map(|_| bind().ok()).unwrap_or_else(|| bind().unwrap())
+}
+
 impl Elsewhere {
     fn start(ip: &str, port: u16, behaviour: Behaviour) -> Self {
-        let udp = UdpSocket::bind((ip, port)).unwrap();
+        let (udp, tcp) = free(|| {
+            let udp = UdpSocket::bind((ip, port))?;
+            let tcp = TcpListener::bind((ip, udp.local_addr()?.port()))?;
+            Ok::<_, std::io::Error>((udp, tcp))
+        });
         let port = udp.local_addr().unwrap().port();
-        let tcp = TcpListener::bind((ip, port)).unwrap();
         let asked = Arc::new(AtomicUsize::new(0));
         let count = asked.clone();
         std::thread::spawn(move || {
@@ -104,7 +112,7 @@ impl Fixture {
         }
         let zones: SharedZones = Arc::new(RwLock::new(zones));
         let resolver = Resolver::start(zones.clone(), Options { resolv_conf: conf.clone(), port }).unwrap();
-        let sockets = Sockets::open(&["127.0.0.1".parse().unwrap()], 0, None).unwrap();
+        let sockets = free(|| Sockets::open(&["127.0.0.1".parse().unwrap()], 0, None));
         let bound = rustix::net::getsockname(sockets.first()).unwrap();
         resolver.serve("net", sockets);
         let address = SocketAddr::try_from(bound).unwrap();
