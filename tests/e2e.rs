@@ -24,6 +24,7 @@ mod cli {
     mod lists;
     mod network;
     mod networks;
+    mod races;
     mod registry;
     mod prune;
     mod run;

@@ -4219,7 +4219,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__image__subcmd__ls)
-            opts="-a -f -q -n -h --all --digests --filter --format --no-trunc --quiet --noheading --sort --help"
+            opts="-a -f -q -n -h --all --digests --filter --format --no-trunc --quiet --noheading --sort --tree --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4699,7 +4699,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__images)
-            opts="-a -f -q -n -h --all --digests --filter --format --no-trunc --quiet --noheading --sort --help"
+            opts="-a -f -q -n -h --all --digests --filter --format --no-trunc --quiet --noheading --sort --tree --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -6529,7 +6529,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__system__subcmd__prune)
-            opts="-a -f -h --all --filter --force --volumes --help"
+            opts="-a -f -h --all --filter --force --volumes --build --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -522,6 +522,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand images" -l digests -d 'Show di
 complete -c kelp -n "__fish_kelp_using_subcommand images" -l no-trunc -d 'Show ids in full'
 complete -c kelp -n "__fish_kelp_using_subcommand images" -s q -l quiet -d 'Show ids only'
 complete -c kelp -n "__fish_kelp_using_subcommand images" -s n -l noheading -d 'Without the heading'
+complete -c kelp -n "__fish_kelp_using_subcommand images" -l tree -d 'Show each image with its platforms'
 complete -c kelp -n "__fish_kelp_using_subcommand images" -s h -l help -d 'Show this help'
 complete -c kelp -n "__fish_kelp_using_subcommand pull" -l platform -d 'Platform of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand pull" -l os -d 'Operating system of the image' -r
@@ -1229,6 +1230,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcomm
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from ls" -l no-trunc -d 'Show ids in full'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Show ids only'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from ls" -s n -l noheading -d 'Without the heading'
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from ls" -l tree -d 'Show each image with its platforms'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from ls" -s h -l help -d 'Show this help'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from list" -s f -l filter -d 'Only those that match' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from list" -l format -d 'Show with a Go template, json, or table TEMPLATE' -r
@@ -1238,6 +1240,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcomm
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from list" -l no-trunc -d 'Show ids in full'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Show ids only'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from list" -s n -l noheading -d 'Without the heading'
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from list" -l tree -d 'Show each image with its platforms'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from list" -s h -l help -d 'Show this help'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from mount" -l format -d 'Show as json' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from mount" -s a -l all -d 'All images'
@@ -1763,6 +1766,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand system; and __fish_seen_subcom
 complete -c kelp -n "__fish_kelp_using_subcommand system; and __fish_seen_subcommand_from prune" -s a -l all -d 'All images no container uses, not only those without a name'
 complete -c kelp -n "__fish_kelp_using_subcommand system; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
 complete -c kelp -n "__fish_kelp_using_subcommand system; and __fish_seen_subcommand_from prune" -l volumes -d 'Anonymous volumes too'
+complete -c kelp -n "__fish_kelp_using_subcommand system; and __fish_seen_subcommand_from prune" -l build -d 'What interrupted builds left too; always so in kelp'
 complete -c kelp -n "__fish_kelp_using_subcommand system; and __fish_seen_subcommand_from prune" -s h -l help -d 'Show this help'
 complete -c kelp -n "__fish_kelp_using_subcommand system; and __fish_seen_subcommand_from reset" -s f -l force -d 'Do not ask'
 complete -c kelp -n "__fish_kelp_using_subcommand system; and __fish_seen_subcommand_from reset" -s h -l help -d 'Show this help'

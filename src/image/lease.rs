@@ -1,4 +1,5 @@
-//! Leases: what keeps layers that no image refers to (yet, or any more) from being removed while somebody works with them.
+//! Leases: what keeps layers and blobs that no image refers to (yet, or any more) from being removed while somebody works with
+//! them.
 //!
 //! Owns `leases/`: one file per lease, locked by the process that holds it, one digest per line. A file nobody has locked is
 //! garbage. Leases are only added to under the store's lock, so that a removal, which holds it too, sees all of them.
@@ -59,7 +60,7 @@ impl Lease {
         }
     }
 
-    /// Keeps more layers, here or still to come.
+    /// Keeps more layers and blobs, here or still to come.
     ///
     /// # Errors
     /// When they cannot be noted.

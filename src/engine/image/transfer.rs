@@ -14,6 +14,7 @@ use crate::image::compose;
 use crate::image::compress::Settings;
 use crate::image::compression::Compression;
 use crate::image::config::History;
+use crate::image::registry::download;
 use crate::image::unpack::Owners;
 use crate::image::{Image, ImageStore};
 use crate::spec::{Platform, Reference};
@@ -67,15 +68,21 @@ fn standard_input() -> Result<Input, Error> {
 pub fn import(engine: &Engine, file: &str, reference: Option<&str>, options: ImportOptions) -> Result<String, Error> {
     let store = super::store(engine);
     let names: Vec<Reference> = reference.map(|text| store.reference(text)).transpose()?.into_iter().collect();
-    let input = if file == "-" { standard_input()? } else { Input::Path(PathBuf::from(file)) };
+    let load = enter(engine)?;
+    // Fetching starts threads, which entering does not allow.
+    let url = file.starts_with("http://") || file.starts_with("https://");
+    let (input, shown) = match file {
+        "-" => (standard_input()?, file.to_owned()),
+        _ if url => (Input::Stream(Box::new(download::download(file).map_err(Error::Registry)?)), download::redacted(file)),
+        _ => (Input::Path(PathBuf::from(file)), file.to_owned()),
+    };
     let spec = ImportSpec {
         names,
         execution: super::change::apply(&options.changes)?,
-        message: options.message.unwrap_or_else(|| format!("Imported from {file}")),
+        message: options.message.unwrap_or_else(|| format!("Imported from {shown}")),
         platform: options.platform.unwrap_or_else(Platform::host),
         created: None,
     };
-    let load = enter(engine)?;
     Ok(archive::import(&store, input, spec, &load)?.id.to_string())
 }
 

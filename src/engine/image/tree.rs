@@ -1,6 +1,6 @@
-//! `image tree`: the layers of an image, and the images that share them.
+//! `image tree`: the layers of an image, and the images that share them; `images --tree`: images and their platforms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::store;
 use crate::engine::{Engine, Error};
@@ -31,6 +31,67 @@ pub struct Tree {
     pub size: u64,
     /// Lowest first; with `what_requires` the uppermost one alone, with all that is above it.
     pub layers: Vec<Branch>,
+}
+
+/// An image, or several of one index, as `images --tree` shows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// All names.
+    pub names: Vec<String>,
+    /// Short id of the image, or of the index where there are several.
+    pub id: String,
+    /// Each platform.
+    pub platforms: Vec<PlatformRow>,
+}
+
+/// One platform of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformRow {
+    /// `linux/amd64`.
+    pub platform: String,
+    /// Short digest of its manifest, or its id.
+    pub id: String,
+    /// Bytes of its layers.
+    pub size: u64,
+    /// Bytes kept as they came from a registry.
+    pub content: u64,
+    /// A container uses it.
+    pub used: bool,
+}
+
+/// Images with their platforms below; those that came by the same index together.
+///
+/// # Errors
+/// As [`super::list`].
+pub fn forest(engine: &Engine, options: &super::ListOptions) -> Result<Vec<Group>, Error> {
+    let store = store(engine);
+    let shown = super::list(engine, &super::ListOptions { no_trunc: true, ..options.clone() })?;
+    let ids: BTreeSet<&str> = shown.iter().filter_map(|row| row.json["ID"].as_str()).collect();
+    let counts = super::containers_of(engine)?;
+    let mut groups: Vec<(Digest, Group)> = Vec::new();
+    for image in store.list()?.into_iter().filter(|image| ids.contains(image.record.id.to_string().as_str())) {
+        let record = &image.record;
+        let kept = record.blobs.iter().chain(&record.manifests).chain([&record.id]);
+        let row = PlatformRow {
+            platform: record.platform.to_string(),
+            id: record.manifests.first().unwrap_or(&record.id).short().to_owned(),
+            size: record.size,
+            content: kept.filter_map(|blob| std::fs::metadata(store.blobs().path(blob)).ok()).map(|meta| meta.len()).sum(),
+            used: counts.contains_key(record.id.hex()),
+        };
+        let names = image.names.iter().map(|name| name.familiar());
+        // The outermost index comes last.
+        let key = record.manifests.last().unwrap_or(&record.id);
+        match groups.iter_mut().find(|(other, _)| other == key) {
+            Some((_, group)) => {
+                group.names.extend(names);
+                group.platforms.push(row);
+                group.id = key.short().to_owned();
+            }
+            None => groups.push((key.clone(), Group { names: names.collect(), id: record.id.short().to_owned(), platforms: vec![row] })),
+        }
+    }
+    Ok(groups.into_iter().map(|(_, group)| group).collect())
 }
 
 /// The layers of an image; with `what_requires` what is built upon it.

@@ -3,7 +3,7 @@
 use crate::engine::container::{inside, prune as containers, rm};
 use crate::engine::image::{self, PrunedImages};
 use crate::engine::volume::{self, Pruned};
-use crate::engine::{Engine, Error};
+use crate::engine::{Engine, Error, network};
 use crate::spec::Digest;
 use crate::state::Containers;
 
@@ -23,6 +23,8 @@ pub struct PruneOptions {
 pub struct PruneReport {
     /// Containers that did not run.
     pub containers: Pruned,
+    /// Networks.
+    pub networks: Vec<String>,
     /// Volumes.
     pub volumes: Pruned,
     /// Images.
@@ -39,7 +41,7 @@ impl PruneReport {
     }
 }
 
-/// Removes containers that do not run, then images and volumes nobody uses then, then garbage.
+/// Removes containers that do not run, then networks, volumes and images nobody uses then, then garbage.
 ///
 /// # Errors
 /// A filter that makes no sense; a store that cannot be written.
@@ -50,6 +52,7 @@ pub fn prune(engine: &Engine, options: &PruneOptions) -> Result<PruneReport, Err
     }
     Ok(PruneReport {
         containers: containers::prune(engine, &options.filters)?,
+        networks: network::prune(engine, &options.filters)?,
         volumes: if options.volumes { volume::prune(engine, false, &options.filters)? } else { Pruned::default() },
         images: image::prune(engine, options.all, &options.filters)?,
         garbage: gc(engine)?,

@@ -268,6 +268,9 @@ impl Pull<'_> {
             blobs: found.manifest.layers.iter().map(|layer| layer.digest.clone()).collect(),
             ..NewImage::default()
         };
+        // From here on nobody clears away what this image is made of, whether or not anything refers to it yet.
+        let parts = pairs.iter().flat_map(|(blob, layer)| [&blob.digest, *layer]);
+        let _lease = self.store.lease(parts.chain([&descriptor.digest]).chain(&new.manifests))?;
         for _ in 0..ROUNDS {
             let made = self.fetch_layers(&pairs)?;
             for (digest, bytes) in &found.documents {

@@ -18,6 +18,7 @@ mod patience;
 pub mod registries;
 mod resolver;
 pub mod search;
+mod sender;
 mod transport;
 mod upload;
 

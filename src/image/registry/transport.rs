@@ -6,15 +6,17 @@
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Once};
+use std::io::Read;
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use reqwest::blocking::{Client, Request, Response};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Identity, Method, Url};
+use reqwest::{Certificate, ClientBuilder, Identity, Method, Url};
 
 use super::error::RegistryError;
 use super::resolver::Resolver;
+use super::sender::{Sender, SenderError};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -39,12 +41,59 @@ pub(super) struct Security {
 #[derive(Debug)]
 pub(super) struct Transport {
     client: Client,
+    setup: Setup,
+    sender: OnceLock<Sender>,
     /// As in references.
     registry: String,
     /// Where its API answers.
     host: String,
     plain_allowed: bool,
     scheme: AtomicU8,
+}
+
+/// How connections to the registry are made.
+#[derive(Debug)]
+struct Setup {
+    found: Certificates,
+    verify: bool,
+    /// Whether the host's own CA certificates are used.
+    host_roots: bool,
+    stall: Duration,
+    loopback: bool,
+}
+
+impl Setup {
+    fn builder(&self) -> ClientBuilder {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("kelp/", env!("CARGO_PKG_VERSION")))
+            // Large blobs are faster over several connections than over one with flow control of its own.
+            .http1_only()
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .tcp_keepalive(Duration::from_secs(30))
+            // For uploads, which have no other limit between two bytes.
+            .tcp_user_timeout(self.stall)
+            .dns_resolver(Arc::new(Resolver))
+            .redirect(redirects(self.loopback || !self.verify));
+        if self.loopback {
+            builder = builder.no_proxy();
+        }
+        if !self.verify {
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        } else if !self.host_roots {
+            builder = builder.tls_certs_only(self.found.authorities.clone());
+        } else if !self.found.authorities.is_empty() {
+            builder = builder.tls_certs_merge(self.found.authorities.clone());
+        }
+        match self.found.identity.clone() {
+            Some(identity) => builder.identity(identity),
+            None => builder,
+        }
+    }
+
+    fn client(&self) -> reqwest::Result<Client> {
+        reqwest::blocking::ClientBuilder::from(self.builder()).timeout(self.stall).build()
+    }
 }
 
 impl Transport {
@@ -57,51 +106,47 @@ impl Transport {
             other => other,
         };
         let loopback = is_loopback(host);
-        let plain_allowed = loopback || !security.verify;
-        let setup = |reason: String| RegistryError::Setup {
+        let failed = |reason: String| RegistryError::Setup {
             registry: registry.to_owned(),
             reason,
         };
-        let found = Certificates::read(&security.certificates).map_err(&setup)?;
-        let build = |host_roots: bool| {
-            let mut builder = Client::builder()
-                .user_agent(concat!("kelp/", env!("CARGO_PKG_VERSION")))
-                // Large blobs are faster over several connections than over one with flow control of its own.
-                .http1_only()
-                .referer(false)
-                .connect_timeout(CONNECT)
-                .timeout(security.stall)
-                .tcp_keepalive(Duration::from_secs(30))
-                // For uploads, which have no other limit between two bytes.
-                .tcp_user_timeout(security.stall)
-                .dns_resolver(Arc::new(Resolver))
-                .redirect(redirects(plain_allowed));
-            if loopback {
-                builder = builder.no_proxy();
-            }
-            if !security.verify {
-                builder = builder.tls_danger_accept_invalid_certs(true);
-            } else if !host_roots {
-                builder = builder.tls_certs_only(found.authorities.clone());
-            } else if !found.authorities.is_empty() {
-                builder = builder.tls_certs_merge(found.authorities.clone());
-            }
-            if let Some(identity) = found.identity.clone() {
-                builder = builder.identity(identity);
-            }
-            builder.build()
-        };
-        let client = match build(true) {
+        let found = Certificates::read(&security.certificates).map_err(&failed)?;
+        let mut setup = Setup { found, verify: security.verify, host_roots: true, stall: security.stall, loopback };
+        let client = match setup.client() {
             // A host without CA certificates: loopback needs none, and one may have been put in place for this registry.
-            Err(_) if loopback || !found.authorities.is_empty() => build(false),
+            Err(_) if loopback || !setup.found.authorities.is_empty() => {
+                setup.host_roots = false;
+                setup.client()
+            }
             other => other,
         };
         Ok(Self {
-            client: client.map_err(|e| setup(reason(&e)))?,
+            client: client.map_err(|e| failed(reason(&e)))?,
+            plain_allowed: loopback || !security.verify,
+            setup,
+            sender: OnceLock::new(),
             registry: registry.to_owned(),
             host: host.to_owned(),
-            plain_allowed,
             scheme: AtomicU8::new(UNKNOWN),
+        })
+    }
+
+    /// Sends a request once, with a body that is read meanwhile: `length` bytes, or as many as there are.
+    pub(super) fn send_body(&self, request: Request, body: impl Read + Send, length: Option<u64>) -> Result<Response, SendError> {
+        let sender = match self.sender.get() {
+            Some(sender) => sender,
+            None => {
+                let made = Sender::new(self.setup.builder()).map_err(|error| SendError {
+                    reason: error.to_string(),
+                    transient: false,
+                    certificate: false,
+                })?;
+                self.sender.get_or_init(|| made)
+            }
+        };
+        sender.send(&request, body, length).map_err(|error| match error {
+            SenderError::Request(error) => SendError::of(&error),
+            SenderError::Answer(reason) => SendError { reason, transient: true, certificate: false },
         })
     }
 
@@ -273,7 +318,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
 }
 
 /// What the certificate directories hold.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Certificates {
     authorities: Vec<Certificate>,
     identity: Option<Identity>,

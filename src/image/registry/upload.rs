@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use reqwest::blocking::{Body, Response};
+use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, StatusCode, Url};
 
@@ -88,7 +88,7 @@ impl Repository {
     pub fn send_upload(
         &self,
         upload: &mut Upload,
-        body: impl Read + Send + 'static,
+        body: impl Read + Send,
         length: Option<u64>,
     ) -> Result<(), RegistryError> {
         let mut request = self.transport().request_to(Method::PATCH, upload.location.as_str())?;
@@ -100,11 +100,8 @@ impl Repository {
         }
         let shown = self.show_credentials(&mut request);
         *request.timeout_mut() = Some(length.map_or(LONGEST, |length| PATIENCE + Duration::from_secs(length / SLOWEST)));
-        *request.body_mut() = Some(match length {
-            Some(length) => Body::sized(body, length),
-            None => Body::new(body),
-        });
-        let response = self.transport().send(request).map_err(|e| self.transport().unreachable(&e))?;
+        let sent = self.transport().send_body(request, body, length);
+        let response = sent.map_err(|e| self.transport().unreachable(&e))?;
         if let (StatusCode::UNAUTHORIZED, Some(shown)) = (response.status(), shown) {
             self.renew(&response, &shown)?;
             return Err(RegistryError::Unreachable {

@@ -42,7 +42,7 @@ impl ImageStore {
     /// Removes what no image refers to: layers, blobs, names of images that are gone, interrupted downloads, damaged
     /// records. `keep` names layers that something else uses. Returns the number of bytes freed.
     ///
-    /// A pull that runs meanwhile notices the loss when it records its image, and fetches again.
+    /// What a pull that runs meanwhile needs is leased, and stays.
     ///
     /// # Errors
     /// When something cannot be read or removed.
@@ -77,7 +77,7 @@ impl ImageStore {
         }
         freed += self.blobs.remove_partials()?;
         for blob in self.blobs.list()? {
-            if !referenced.blobs.contains(&blob) {
+            if !referenced.blobs.contains(&blob) && !leased.contains(&blob) {
                 freed += fs::metadata(self.blobs.path(&blob)).map(|m| m.blocks() * 512).unwrap_or(0);
                 self.blobs.remove(&blob)?;
             }
@@ -235,7 +235,7 @@ impl ImageStore {
                 .iter()
                 .chain(&record.manifests)
                 .chain([&record.id]);
-            for blob in contents.filter(|b| !keep.blobs.contains(b)) {
+            for blob in contents.filter(|b| !keep.blobs.contains(b) && !leased.contains(*b)) {
                 report.bytes += fs::metadata(self.blobs.path(blob)).map_or(0, |m| m.len());
                 self.blobs.remove(blob)?;
             }

@@ -11,7 +11,7 @@ use crate::engine::options::ImportOptions;
 /// Flags of `import`.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct ImportArgs {
-    /// A tar archive, or - for standard input
+    /// A tar archive, its http or https address, or - for standard input
     #[arg(value_name = "FILE")]
     pub(super) file: String,
     /// Name of the new image
@@ -32,10 +32,12 @@ pub(crate) struct ImportArgs {
 
 impl Verb for ImportArgs {
     const SUMMARY: &'static str = "Make an image from a tar archive of a file system";
-    const OPERANDS: &'static str = "[OPTIONS] FILE|- [REFERENCE]";
+    const OPERANDS: &'static str = "[OPTIONS] FILE|URL|- [REFERENCE]";
     const EXAMPLES: &'static str = "\
 # A tree made by debootstrap
-$ tar c -C tree . | kelp import -c \"CMD /bin/bash\" - debian:mine";
+$ tar c -C tree . | kelp import -c \"CMD /bin/bash\" - debian:mine
+# One that is on a web server
+$ kelp import https://images.example/rootfs.tar.gz base";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let Self { file, reference, platform, change, message, quiet } = self;
@@ -43,9 +45,6 @@ $ tar c -C tree . | kelp import -c \"CMD /bin/bash\" - debian:mine";
         let _: bool = quiet;
         if file == "-" && ui::stdin_is_terminal() {
             return Err(UsageError::new("the archive is missing: pipe one in").into());
-        }
-        if file.starts_with("http://") || file.starts_with("https://") {
-            return Err(UsageError::new("importing from a URL is not supported: download it and import the file").into());
         }
         let options = ImportOptions { changes: change, message, platform: platform.read()? };
         let id = image::import(context.engine()?, &file, reference.as_deref(), options)?;

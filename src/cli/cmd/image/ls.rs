@@ -4,8 +4,11 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure, UsageError};
 use crate::cli::list::{self, Column, Listing};
 use crate::cli::verb::Verb;
+use crate::cli::ui;
 use crate::engine::image;
 use crate::engine::image::ListOptions;
+use crate::engine::image::tree::{Group, PlatformRow, forest};
+use crate::format::{size, table};
 
 /// Flags of `images`.
 #[derive(Debug, Default, clap::Args)]
@@ -37,6 +40,9 @@ pub(crate) struct LsArgs {
     /// Sort by created, id, repository, size or tag
     #[arg(long, value_name = "KEY")]
     pub(super) sort: Option<String>,
+    /// Show each image with its platforms
+    #[arg(long)]
+    pub(super) tree: bool,
 }
 
 impl Verb for LsArgs {
@@ -52,8 +58,17 @@ $ kelp images debian
 $ kelp images -qf dangling=true";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let Self { reference, all, digests, filter, format, no_trunc, quiet, noheading, sort } = self;
+        let Self { reference, all, digests, filter, format, no_trunc, quiet, noheading, sort, tree } = self;
         let options = ListOptions { reference, all, digests, filters: filter, no_trunc };
+        if tree {
+            for (given, flag) in [(quiet, "--quiet"), (digests, "--digests"), (format.is_some(), "--format"), (sort.is_some(), "--sort")] {
+                if given {
+                    return Err(UsageError::conflict("--tree", flag).into());
+                }
+            }
+            ui::print(&drawn(&forest(context.engine()?, &options)?, !noheading))?;
+            return Ok(Exit::OK);
+        }
         let mut rows = image::list(context.engine()?, &options)?;
         if let Some(key) = sort {
             sort_rows(&mut rows, &key)?;
@@ -63,6 +78,27 @@ $ kelp images -qf dangling=true";
         list::print(&table, rows, &list::ListOptions { quiet, format, no_trunc: true, no_heading: noheading })?;
         Ok(Exit::OK)
     }
+}
+
+/// docker's tree: a line for each image (with U for those in use), one for each platform below.
+fn drawn(groups: &[Group], heading: bool) -> String {
+    let mut rows: Vec<[String; 5]> = Vec::new();
+    for group in groups {
+        let sum = |of: fn(&PlatformRow) -> u64| size::human3(group.platforms.iter().map(of).sum());
+        let extra = if group.platforms.iter().any(|row| row.used) { "U" } else { "" };
+        let mut names = group.names.iter().map(String::as_str);
+        let first = names.next().unwrap_or("<untagged>").to_owned();
+        rows.push([first, group.id.clone(), sum(|row| row.size), sum(|row| row.content), extra.to_owned()]);
+        rows.extend(names.map(|name| [name.to_owned(), String::new(), String::new(), String::new(), String::new()]));
+        for (at, row) in group.platforms.iter().enumerate() {
+            let corner = if at + 1 == group.platforms.len() { "└─" } else { "├─" };
+            let extra = if row.used { "U" } else { "" };
+            let name = format!("{corner} {}", row.platform);
+            rows.push([name, row.id.clone(), size::human3(row.size), size::human3(row.content), extra.to_owned()]);
+        }
+    }
+    let header = heading.then_some(&["IMAGE", "ID", "DISK USAGE", "CONTENT SIZE", "EXTRA"][..]);
+    table::render(header, rows.iter().map(|row| row.iter().map(String::as_str)))
 }
 
 const COLUMNS: &[Column] = &[

@@ -2,13 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::build::cache::{Cache, Outcome};
+use crate::build::prune::{self, Item};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::list::{self, Column, ListOptions, Listing, Row};
 use crate::cli::ui;
 use crate::cli::verb::Verb;
-use crate::engine::Engine;
 use crate::engine::container::ls::status_text;
 use crate::engine::system::df::{Total, Usage, df};
 use crate::format::{duration, size, time};
@@ -40,16 +39,17 @@ $ kelp system df -v";
         let Self { format, verbose } = self;
         let engine = context.engine()?;
         let usage = df(engine)?;
-        let cache = build_cache(engine)?;
+        let items = prune::list(engine)?;
+        let cache = build_cache(&items);
         if !verbose {
             let rows = summary(&usage, cache).into_iter().map(|row| Row::from_json(row, &[].into())).collect();
             list::print(&SUMMARY, rows, &ListOptions { format, no_trunc: true, ..ListOptions::default() })?;
             return Ok(Exit::OK);
         }
-        let all = [images(&usage), containers(&usage), volumes(&usage)];
+        let all = [images(&usage), containers(&usage), volumes(&usage), steps(&items)];
         if let Some(format) = format {
-            let [images, containers, volumes] = all;
-            let object = json!({"Images": images, "Containers": containers, "Volumes": volumes, "BuildCache": []});
+            let [images, containers, volumes, steps] = all;
+            let object = json!({"Images": images, "Containers": containers, "Volumes": volumes, "BuildCache": steps});
             let text = match format.as_str() {
                 "json" => format!("{object}\n"),
                 template => crate::cli::inspect::render(&[object], Some(template))?,
@@ -57,29 +57,36 @@ $ kelp system df -v";
             ui::print(&text)?;
             return Ok(Exit::OK);
         }
-        let titles = ["Images", "Containers", "Local Volumes"];
-        for ((title, rows), listing) in titles.iter().zip(all).zip([&IMAGES, &CONTAINERS, &VOLUMES]) {
+        let titles = ["Images", "Containers", "Local Volumes", "Build cache"];
+        for ((title, rows), listing) in titles.iter().zip(all).zip([&IMAGES, &CONTAINERS, &VOLUMES, &STEPS]) {
             ui::print(&format!("{title} space usage:\n\n"))?;
             let rows = rows.into_iter().map(|row| Row::from_json(row, &[].into())).collect();
             list::print(listing, rows, &ListOptions::default())?;
             ui::print("\n")?;
         }
-        ui::line(format_args!("Build cache usage: {}", size::human(cache.bytes)))?;
         Ok(Exit::OK)
     }
 }
 
 /// What builds keep of their steps.
-fn build_cache(engine: &Engine) -> Result<Total, Failure> {
-    let mut total = Total::default();
-    for (_, _, entry) in Cache::open(&engine.paths.data).list()? {
-        total.count += 1;
-        if let Some(entry) = entry.filter(|entry| entry.outcome == Outcome::Own) {
-            total.bytes += entry.size;
-            total.reclaimable += entry.size;
-        }
-    }
-    Ok(total)
+fn build_cache(items: &[Item]) -> Total {
+    let own = || items.iter().filter(|item| !item.shared).map(|item| item.size).sum();
+    Total { count: items.len(), active: 0, bytes: own(), reclaimable: own() }
+}
+
+fn steps(items: &[Item]) -> Vec<Value> {
+    let now = time::now() / 1_000_000_000;
+    let row = |item: &Item| {
+        json!({
+            "ID": item.id,
+            "CacheType": if item.what == "cache mount" { "exec.cachemount" } else { "regular" },
+            "Size": size::human(item.size),
+            "LastUsedSince": format!("{} ago", duration::human(now.saturating_sub(item.used))),
+            "Shared": item.shared.to_string(),
+            "Description": item.what.lines().next().unwrap_or_default(),
+        })
+    };
+    items.iter().map(row).collect()
 }
 
 fn summary(usage: &Usage, cache: Total) -> Vec<Value> {
@@ -199,4 +206,17 @@ const VOLUMES: Listing = Listing {
     columns: &[Column::new("Name", "VOLUME NAME"), Column::new("Links", "LINKS"), Column::new("Size", "SIZE")],
     table: &["Name", "Links", "Size"],
     id: "Name",
+};
+
+const STEPS: Listing = Listing {
+    columns: &[
+        Column::cut("ID", "CACHE ID", list::Cut::Id),
+        Column::new("CacheType", "CACHE TYPE"),
+        Column::new("Size", "SIZE"),
+        Column::new("LastUsedSince", "LAST USED"),
+        Column::new("Shared", "SHARED"),
+        Column::new("Description", "DESCRIPTION"),
+    ],
+    table: &["ID", "CacheType", "Size", "LastUsedSince", "Shared"],
+    id: "ID",
 };

@@ -1,5 +1,6 @@
 //! `kelp system prune` and `kelp gc`.
 
+use crate::build::prune as cache;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::ui;
@@ -22,11 +23,16 @@ pub(crate) struct PruneArgs {
     /// Anonymous volumes too
     #[arg(long)]
     pub(super) volumes: bool,
+    /// What interrupted builds left too; always so in kelp
+    #[arg(long)]
+    pub(super) build: bool,
 }
 
 impl Verb for PruneArgs {
     const SUMMARY: &'static str = "Remove everything nothing uses";
     const OPERANDS: &'static str = "[OPTIONS]";
+    const DESCRIPTION: &'static str = "\
+Containers that do not run, networks without a container, images, and the cache of builds, which filters leave alone.";
     const EXAMPLES: &'static str = "\
 # Stopped containers and images without a name
 $ kelp system prune -f
@@ -34,28 +40,38 @@ $ kelp system prune -f
 $ kelp system prune -af --volumes";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let Self { all, filter, force, volumes } = self;
+        let Self { all, filter, force, volumes, build } = self;
+        // The flag says what is so already.
+        let _: bool = build;
         let engine = context.engine()?;
-        let mut what = "This removes:\n  - all stopped containers\n".to_owned();
+        let mut what = "This removes:\n  - all stopped containers\n  - all networks not used by at least one container\n".to_owned();
         if volumes {
             what.push_str("  - all anonymous volumes not used by at least one container\n");
         }
         what.push_str(if all { "  - all images without at least one container associated to them\n" } else { "  - all dangling images\n" });
+        if filter.is_empty() {
+            what.push_str(if all { "  - all build cache\n" } else { "  - build cache no image is made of\n" });
+        }
         if !force && !ui::confirm(&what)? {
             return Ok(Exit::OK);
         }
+        let with_cache = filter.is_empty();
         let report = prune(engine, &PruneOptions { all, volumes, filters: filter })?;
+        let cache = if with_cache { cache::prune(engine, &cache::PruneOptions { all, ..Default::default() })? } else { Vec::new() };
+        let steps: Vec<String> = cache.iter().map(|item| item.id.clone()).collect();
         let mut text = String::new();
         for (title, lines) in [
             ("Containers", &report.containers.removed),
+            ("Networks", &report.networks),
             ("Volumes", &report.volumes.removed),
             ("Images", &report.images.lines),
+            ("build cache objects", &steps),
         ] {
             if !lines.is_empty() {
                 text.push_str(&format!("Deleted {title}:\n{}\n\n", lines.join("\n")));
             }
         }
-        text.push_str(&format!("Total reclaimed space: {}\n", size::human(report.bytes())));
+        text.push_str(&format!("Total reclaimed space: {}\n", size::human(report.bytes() + cache.iter().map(|item| item.size).sum::<u64>())));
         ui::print(&text)?;
         Ok(Exit::OK)
     }
