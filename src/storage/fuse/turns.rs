@@ -15,10 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::node::lock;
 
 /// So many requests answered in a row while another thread had nothing to do, and a thread is too many.
-const CALM: usize = 8;
-
-/// After so many requests it is looked whether another one is queued; if so twice in a row, a thread is too few.
-const SAMPLE: usize = 4;
+const CALM: usize = 64;
 
 #[derive(Debug, Default)]
 struct Gate {
@@ -40,7 +37,7 @@ pub(super) struct Turns {
     /// Changed with `gate` held.
     parked: AtomicUsize,
     calm: AtomicUsize,
-    taken: AtomicUsize,
+    /// Another request was queued behind the last one taken; if so twice in a row, a thread is too few.
     pressed: AtomicBool,
     gate: Mutex<Gate>,
     called: Condvar,
@@ -78,7 +75,6 @@ impl Turns {
             busy: AtomicUsize::new(0),
             parked: AtomicUsize::new(0),
             calm: AtomicUsize::new(0),
-            taken: AtomicUsize::new(0),
             pressed: AtomicBool::new(false),
             gate: Mutex::default(),
             called: Condvar::new(),
@@ -94,7 +90,7 @@ impl Turns {
             }
         });
         self.busy.fetch_add(1, Ordering::AcqRel);
-        if self.is_short() && self.taken.fetch_add(1, Ordering::Relaxed) % SAMPLE == 0 {
+        if self.is_short() {
             if !self.is_queued() {
                 self.pressed.store(false, Ordering::Relaxed);
             } else if self.pressed.swap(true, Ordering::Relaxed) {
