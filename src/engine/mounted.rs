@@ -15,6 +15,7 @@ use super::build::read_only_overlay;
 use super::container::driver::{self, Driver};
 use super::{Engine, Error};
 use crate::sys::mount::{self, Change, attribute};
+use crate::userns::IdMap;
 
 /// Whose files are mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub(super) fn overlay(engine: &Engine, lower: &[PathBuf], upper: Option<(&Path, 
         DirBuilder::new().recursive(true).mode(0o755).create(&empty).map_err(Error::io("create", &empty))?;
         lower.push(empty);
     }
-    match driver::choose(engine, false)? {
+    match driver::choose_for(engine, false, IdMap::is_single_here(), &lower)? {
         Driver::Overlay => {
             let text = |path: &Path| path.display().to_string();
             let mounted = match upper {

@@ -14,9 +14,20 @@ pub fn boot_id() -> &'static str {
 /// When the process with this pid started, in clock ticks since boot (proc(5): field 22 of stat, counted after the last
 /// parenthesis). `None` when there is no such process.
 pub fn start_of(pid: i32) -> Option<u64> {
+    state_and_start(pid).map(|(_, start)| start)
+}
+
+/// As [`start_of`] of a process that has not ended: not of one whose parent does not reap it.
+pub fn start_of_running(pid: i32) -> Option<u64> {
+    state_and_start(pid).filter(|(state, _)| !matches!(state, b'Z' | b'X')).map(|(_, start)| start)
+}
+
+fn state_and_start(pid: i32) -> Option<(u8, u64)> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after = stat.iter().rposition(|&byte| byte == b')')?;
-    std::str::from_utf8(stat.get(after + 2..)?).ok()?.split(' ').nth(19)?.parse().ok()
+    let fields = stat.get(after + 2..)?;
+    let start = std::str::from_utf8(fields).ok()?.split(' ').nth(19)?.parse().ok()?;
+    Some((*fields.first()?, start))
 }
 
 /// The caller's number for the names of directories: what the host calls him, also inside `kelp unshare`, where he is 0.

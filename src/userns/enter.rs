@@ -126,7 +126,7 @@ pub(super) fn live_map(run: &Path) -> Option<IdMap> {
     recorded(run).into_iter().find_map(|(pid, start)| {
         let map = IdMap::of_process(&pid.to_string())?;
         // Checked after the read: the map is then that of this very process.
-        let same = identity::start_of(pid)? == start;
+        let same = identity::start_of_running(pid)? == start;
         // Of a namespace that is not below ours the ids have no number here; it cannot be entered either.
         let ours = map.uids.iter().chain(&map.gids).all(|extent| extent.outside != u32::MAX);
         (same && ours).then_some(map)
@@ -136,8 +136,9 @@ pub(super) fn live_map(run: &Path) -> Option<IdMap> {
 fn namespace_of(pid: i32, start: u64) -> Option<OwnedFd> {
     let namespace =
         rustix::fs::open(format!("/proc/{pid}/ns/user"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    // Checked after the open: the descriptor is then of that very process.
-    (identity::start_of(pid)? == start).then_some(namespace)
+    // Checked after the open: the descriptor is then of that very process. One that nobody reaps would keep the namespace for
+    // ever, also when the user has got more ids since.
+    (identity::start_of_running(pid)? == start).then_some(namespace)
 }
 
 /// Makes A around this process. The helpers are forked first, since they must run outside of it.

@@ -122,6 +122,11 @@ fn by_number(fd: BorrowedFd<'_>) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
 
+/// Whether the owners of a layer are recorded: those of its root then are, too.
+pub fn are_recorded(layer: &std::path::Path) -> bool {
+    rfs::lgetxattr(layer, OVERRIDE, &mut [0_u8; 256][..]).is_ok()
+}
+
 /// What the open file or directory `fd` counts as. `stat` is fstat(2) of it.
 pub fn effective(fd: impl AsFd, stat: &Stat) -> Owner {
     find(fd, stat).unwrap_or_else(|| Owner::of(stat))

@@ -103,6 +103,38 @@ fn the_fuse_driver_knows_one_id_too() {
     assert_eq!(exported(&kelp, "c", &["g"]), "-rw-r--r-- 5/6");
     kelp.run(all(&["--rm", "--fake-ids", "full", "busybox", "sh", "-c", "touch /f; chown 5:6 /f; stat -c %u:%g /f"])).success().stdout("5:6");
     kelp.run(all(&["--rm", "--user", "70:71", "busybox", "sh", "-c", "id -u; touch /tmp/f; stat -c %u:%g /tmp/f"])).success().stdout("70\n70:71");
+    // What an image recorded stays with a file that is changed.
+    kelp.ok(["commit", "c", "made"]);
+    kelp.run(all(&["--name", "d", "made", "sh", "-c", "echo more >> /g; mv /g /h"])).success();
+    assert_eq!(exported(&kelp, "d", &["h"]), "-rw-r--r-- 5/6");
+}
+
+#[test]
+fn images_of_single_id_mode_are_right_with_many_ids() {
+    needs!("fuse");
+    let kelp = single_busybox();
+    let script = "cd /; touch f; chown 5:6 f; chmod 4711 f; mkdir d; chown 7:8 d; mknod n c 1 3";
+    kelp.run(["run", "--name", "c", "--network", "none", "busybox", "sh", "-c", script]).success();
+    kelp.ok(["commit", "c", "made"]);
+    kelp.ok(["rm", "c"]);
+    // The user was given subordinate ids. The namespace of before is there as long as something is in it, and what a command
+    // leaves to be done behind it is.
+    std::fs::remove_file(kelp.config().join("config.toml")).unwrap();
+    let many = || {
+        std::thread::sleep(Duration::from_millis(500));
+        kelp.sh(&["--network", "none"], "grep -c . /proc/self/uid_map").success().text() != "1"
+    };
+    crate::support::until("the user has many ids", crate::support::SOON, many);
+    let look = "stat -c '%u:%g %a' /f /d; stat -c %F /n; id -u; echo x > /d/new; chown 9:9 /d/new; echo more >> /f; stat -c %u:%g /d/new /f";
+    let shown = "5:6 4711\n7:8 755\ncharacter special file\n0\n9:9\n5:6";
+    kelp.run(["run", "--name", "d", "--network", "none", "made", "sh", "-c", look]).success().stdout(shown);
+    assert_eq!(exported(&kelp, "d", &["f", "d/"]).lines().filter(|line| line.ends_with("5/6") || line.ends_with("7/8")).count(), 2);
+    kelp.sh(&["--network", "none", "--userns", "keep-id"], "id -u").success().stdout(&rustix::process::getuid().as_raw().to_string());
+    let file = kelp.file("Dockerfile", "FROM made\nRUN stat -c 'in a build %u:%g %a' /f && echo more >> /f\n");
+    kelp.run([OsStr::new("build"), OsStr::new("--progress"), OsStr::new("plain"), OsStr::new("-t"), OsStr::new("built"), file.parent().unwrap().as_os_str()])
+        .success()
+        .stderr_has("in a build 5:6 4711");
+    kelp.run(["run", "--rm", "--network", "none", "built", "stat", "-c", "%u:%g", "/f"]).success().stdout("5:6");
 }
 
 #[test]

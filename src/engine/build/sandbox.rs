@@ -165,7 +165,7 @@ impl<'a> Sandbox<'a> {
         let mut plan = container::plan(self.engine, dir, asked, &network, &self.map)?;
         let lower: Vec<String> = layers.iter().rev().map(|layer| layer.display().to_string()).collect();
         let (upper, work, target) = (text("upper"), text("work"), text("merged"));
-        plan.root = match self.driver {
+        plan.root = match driver::choose_for(self.engine, false, self.map.is_single(), layers)? {
             Driver::Overlay => Root::Overlay { lower, upper, work, target, volatile: true },
             Driver::Fuse => Root::Fuse { lower, upper, work, target, volatile: true },
         };

@@ -2,10 +2,12 @@
 //! shows the ids right, else kelp's own over FUSE. Tried once per boot.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::config::DriverChoice;
 use crate::engine::child::in_child;
 use crate::engine::{Engine, Error};
+use crate::userns::owner::are_recorded;
 
 /// A storage driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,19 @@ pub fn choose(engine: &Engine, shifted: bool) -> Result<Driver, Error> {
         DriverChoice::Vfs => Err(Error::Usage("the vfs driver is not supported: use auto, overlay or fuse".to_owned())),
         DriverChoice::Auto if shifted || !overlay_works(engine) => Ok(Driver::Fuse),
         DriverChoice::Auto => Ok(Driver::Overlay),
+    }
+}
+
+/// As [`choose`], for these layers: owners recorded when the user had one id are shown by kelp's own overlay alone. `single`
+/// when that is so still.
+///
+/// # Errors
+/// As [`choose`].
+pub fn choose_for(engine: &Engine, shifted: bool, single: bool, layers: &[PathBuf]) -> Result<Driver, Error> {
+    let recorded = !single && layers.iter().any(|layer| are_recorded(layer));
+    match engine.config.storage.driver {
+        DriverChoice::Auto if recorded => Ok(Driver::Fuse),
+        DriverChoice::Auto | DriverChoice::Overlay | DriverChoice::Fuse | DriverChoice::Vfs => choose(engine, shifted),
     }
 }
 

@@ -241,7 +241,7 @@ pub(super) fn plan(
         hostname: Some(record.config.hostname.clone()).filter(|_| spaces.uts == Namespace::New),
         domainname: spec.network.domainname.clone(),
         loopback: spaces.net == Namespace::New,
-        root: root(engine, record, layers, is_shifted(record) && !user_map.is_single() || layers.iter().any(|layer| is_foreign(layer)))?,
+        root: root(engine, record, layers, user_map.is_single())?,
         mounts: all,
         dev_links: mounts::LINKS.iter().map(|(name, to)| ((*name).to_owned(), (*to).to_owned())).collect(),
         fill,
@@ -299,7 +299,8 @@ fn is_foreign(layer: &Path) -> bool {
     rustix::fs::stat(layer.parent().unwrap_or(layer)).is_ok_and(|stat| stat.st_uid != rustix::process::getuid().as_raw())
 }
 
-fn root(engine: &Engine, record: &ContainerRecord, layers: &[std::path::PathBuf], shifted: bool) -> Result<Root, Error> {
+/// `single` when the user has one id.
+fn root(engine: &Engine, record: &ContainerRecord, layers: &[std::path::PathBuf], single: bool) -> Result<Root, Error> {
     let dir = engine.paths.container(&record.id);
     let text = |path: std::path::PathBuf| path.display().to_string();
     let lower: Vec<String> = match &record.spec.image {
@@ -310,7 +311,8 @@ fn root(engine: &Engine, record: &ContainerRecord, layers: &[std::path::PathBuf]
     let (upper, work, target) = (text(dir.join("upper")), text(dir.join("work")), text(dir.join("merged")));
     // A volatile overlay cannot be mounted a second time: only for what is thrown away.
     let volatile = record.spec.lifecycle.remove;
-    let driver = super::driver::choose(engine, shifted)?;
+    let shifted = is_shifted(record) && !single || layers.iter().any(|layer| is_foreign(layer));
+    let driver = super::driver::choose_for(engine, shifted, single, layers)?;
     Ok(match driver {
         super::driver::Driver::Overlay => Root::Overlay { lower, upper, work, target, volatile },
         super::driver::Driver::Fuse => Root::Fuse { lower, upper, work, target, volatile },

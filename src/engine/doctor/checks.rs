@@ -33,7 +33,7 @@ pub(super) fn all(engine: &Engine, account: &Account) -> Vec<Finding> {
         device("/dev/net/tun", "the default network", "tun", true),
         user_networks(engine, works),
         overlay,
-        device("/dev/fuse", "the fuse storage driver", "fuse", fuse_needed),
+        device("/dev/fuse", "the fuse storage driver (for --userns keep-id, nomap and auto)", "fuse", fuse_needed),
         runtime_directory(engine, account),
         cgroups(),
         batch_job(),
@@ -211,9 +211,11 @@ fn user_networks(engine: &Engine, works: bool) -> Finding {
 }
 
 fn device(path: &str, purpose: &str, module: &str, needed: bool) -> Finding {
+    let minor = if module == "tun" { 200 } else { 229 };
     let opened = File::options().read(true).write(true).open(path);
-    let problem = match opened.map_err(|error| error.raw_os_error()) {
-        Ok(_) => return Finding::ok(path, "can be opened"),
+    let problem = match opened.and_then(|file| file.metadata()).map_err(|error| error.raw_os_error()) {
+        Ok(meta) if meta.rdev() == rustix::fs::makedev(10, minor) => return Finding::ok(path, "can be opened"),
+        Ok(_) => "it is something else",
         Err(Some(libc::EACCES | libc::EPERM)) => "you may not open it",
         Err(Some(libc::ENOENT)) => "it does not exist",
         Err(_) => "it does not work (is the kernel module there?)",
@@ -221,7 +223,6 @@ fn device(path: &str, purpose: &str, module: &str, needed: bool) -> Finding {
     let detail = format!("{problem}; {purpose} needs it");
     let finding = if needed { Finding::missing(path, detail) } else { Finding::warning(path, detail) };
     let name = path.rsplit('/').next().unwrap_or(path);
-    let minor = if module == "tun" { "200" } else { "229" };
     let node = format!("mkdir -p {} && {{ [ -e {path} ] || mknod {path} c 10 {minor}; }}", path.rsplit_once('/').map_or("/dev", |parts| parts.0));
     finding
         .file(&format!("/etc/udev/rules.d/90-kelp-{name}.rules"), format!("KERNEL==\"{name}\", MODE=\"0666\"\n"))

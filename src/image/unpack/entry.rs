@@ -17,8 +17,9 @@ use super::meta::{self, Setter};
 use super::reader::TarReader;
 use super::record::Recorder;
 use super::walk::{self, Missing, PATH_FLAGS, Walker};
-use super::{TarError, UnpackOptions, UnpackReport, Whiteouts};
+use super::{Owners, TarError, UnpackOptions, UnpackReport, Whiteouts};
 use crate::sys::tree::remove_tree;
+use crate::userns::owner::{self, Owner};
 
 /// How often a name that is taken again and again is cleared.
 const MAX_TRIES: u32 = 16;
@@ -451,7 +452,19 @@ impl<'d, 'o> Unpacker<'d, 'o> {
         for (path, what) in later {
             self.finish_directory(&path, &what)?;
         }
+        if self.options.owners == Owners::Record && self.options.whiteouts == Whiteouts::Overlay {
+            self.mark_root()?;
+        }
         Ok(self.report)
+    }
+
+    /// The root of a layer tells that owners are recorded in it (`userns::owner::are_recorded`), in the archive or not.
+    fn mark_root(&self) -> Result<(), UnpackError> {
+        let value = Owner { uid: 0, gid: 0, mode: 0o040_755, rdev: 0 }.text();
+        match rfs::fsetxattr(self.root, owner::OVERRIDE, value.as_bytes(), XattrFlags::CREATE) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(UnpackError::write(b"", "record the owner of", errno)),
+        }
     }
 
     fn finish_directory(&mut self, path: &[u8], later: &Later) -> Result<(), UnpackError> {

@@ -296,7 +296,7 @@ impl Overlay {
             Err(e) => return Err(e),
         };
         for name in names.split(|&b| b == 0).filter(|n| !n.is_empty()) {
-            if is_own(name) || name == ids::OVERRIDE.as_bytes() {
+            if is_own(name) || (name == ids::OVERRIDE.as_bytes() && !self.options.plain_owners) {
                 continue;
             }
             let name = OsStr::from_bytes(name);
