@@ -261,6 +261,9 @@ pub(crate) fn kept_owners() {
     let kelp = mount();
     fs::write(target.join("made"), "x").unwrap();
     fs::set_permissions(target.join("made"), fs::Permissions::from_mode(0o4711)).unwrap();
+    std::os::unix::fs::chown(target.join("made"), Some(0), Some(0)).unwrap();
+    assert_eq!(shown("made"), "100711 0 0", "a new owner ends set-user-id");
+    fs::set_permissions(target.join("made"), fs::Permissions::from_mode(0o4711)).unwrap();
     fs::create_dir(target.join("dir")).unwrap();
     fs::set_permissions(target.join("dir"), fs::Permissions::from_mode(0o2770)).unwrap();
     rustix::fs::mknodat(CWD, target.join("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o622), 0).unwrap();

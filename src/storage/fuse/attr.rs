@@ -50,7 +50,9 @@ impl Overlay {
                 let mut kept = Override::of(&self.stat(target, layer)?);
                 kept.uid = uid.unwrap_or(kept.uid);
                 kept.gid = gid.unwrap_or(kept.gid);
-                kept.mode = mode.map_or(kept.mode, |m| kept.mode & !0o7777 | m & 0o7777);
+                // Here no file system drops set-user-id with the owner.
+                let now = if node.is_file() && (uid.is_some() || gid.is_some()) { without_suid(kept.mode) } else { kept.mode };
+                kept.mode = mode.map_or(now, |m| kept.mode & !0o7777 | m & 0o7777);
                 target.setxattr(OsStr::new(ids::OVERRIDE), kept.text().as_bytes(), XattrFlags::empty())?;
             } else {
                 if uid.is_some() || gid.is_some() {
