@@ -133,6 +133,10 @@ fn a_kernel_without_overlay_in_user_namespaces() {
     // And without /dev/fuse the error says what is missing.
     let script = "mount --bind /dev/null /dev/fuse; mkdir -p $XDG_RUNTIME_DIR/kelp; kelp --storage-driver fuse run --rm --network none busybox true";
     in_namespace(&kelp, script).output().code(125).stderr_has("/dev/fuse");
+    // Where the kernel has its own, all else goes on, with one id too.
+    std::fs::remove_file(kelp.runtime().join("overlay")).unwrap();
+    let script = "mount --bind /dev/null /dev/fuse; kelp run --rm --network none busybox sh -c 'chown 5 /bin && echo plain'; kelp doctor || true";
+    in_namespace(&kelp, script).output().success().stdout_has("plain").stdout_has("is something else; the fuse storage driver");
 }
 
 #[test]

@@ -34,7 +34,10 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
         Step::Hostname => format!("cannot set the host name: {errno}"),
         Step::Loopback => format!("cannot bring up the loopback device: {errno}"),
         Step::Root if matches!(plan.root, Root::Fuse { .. }) => {
-            format!("cannot mount the root file system with the fuse driver: {errno}; is /dev/fuse there, and may you open it? `kelp doctor` tells")
+            format!(
+                "cannot mount the root file system with the fuse driver: {errno}; is /dev/fuse there, and may you open it? \
+                 --userns keep-id, nomap, auto and id maps need it; `kelp doctor` tells"
+            )
         }
         Step::Root => format!("cannot mount the root file system: {errno}{}", root_advice(errno)),
         Step::MountTarget if errno == Errno::LOOP => {
