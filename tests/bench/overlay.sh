@@ -9,6 +9,7 @@
 # Run it as an ordinary user: it enters its own namespaces. DRIVERS="kernel kelp" leaves one out; ONLY="untar small" does those
 # steps alone (and what they need); KELP_OPTIONS is added to kelp's mount options. sqlite3, gcc, make and git are used if the host
 # has them. Wall time is printed, and processor time: of the commands and of the server together.
+# On a machine with other work, `taskset -c 1 overlay.sh …` gives the steadiest ratios: waking another processor costs most then.
 set -euo pipefail
 if [ -z "${KELP_BENCH_INSIDE:-}" ]; then
     export KELP_BENCH_INSIDE=1
