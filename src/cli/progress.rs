@@ -89,6 +89,9 @@ impl Bar {
     /// So many bytes are done.
     pub fn set(&self, bytes: u64) {
         if let BarKind::Bar(bar) = &self.kind {
+            if bar.length() == Some(0) && bytes > 0 {
+                bar.set_style(moving_style());
+            }
             bar.set_position(bytes);
         }
     }
@@ -222,17 +225,27 @@ fn text_style() -> ProgressStyle {
     style("{prefix}: {msg}")
 }
 
+/// Of what nobody knows the size of.
+fn moving_style() -> ProgressStyle {
+    style("{prefix}: {msg:12} {amount}")
+}
+
+/// Fits 80 columns.
 fn bar_style() -> ProgressStyle {
-    style("{prefix}: {msg:12} [{bar:40}] {amount}").progress_chars("=> ")
+    style("{prefix}: {msg:12} [{bar:24}] {amount}").progress_chars("=> ")
 }
 
 fn style(template: &str) -> ProgressStyle {
     let amount = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-        let done = size::human(state.pos());
+        let done = size::human3(state.pos());
+        let speed = state.per_sec();
+        // Before the first bytes it is nothing, and for a moment anything.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let speed = if speed.is_finite() && speed >= 1.0 { format!(" {}/s", size::human3(speed as u64)) } else { String::new() };
         // A bar that cannot be written is no reason to stop.
-        let _ = match state.len() {
-            Some(total) => write!(out, "{done}/{}", size::human(total)),
-            None => write!(out, "{done}"),
+        let _ = match state.len().filter(|total| *total > 0) {
+            Some(total) => write!(out, "{done}/{}{speed}", size::human3(total)),
+            None => write!(out, "{done}{speed}"),
         };
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -302,7 +315,7 @@ mod tests {
         a.done("Pull complete");
         b.done("Already exists");
         let drawn = tape.0.lock().unwrap().clone();
-        for want in ["[====================>                   ] 1MB/2MB", "0123456789ab: Pull complete", "ba9876543210: Already exists"] {
+        for want in ["[============>           ] 1MB/2MB ", "B/s", "0123456789ab: Pull complete", "ba9876543210: Already exists"] {
             assert!(drawn.contains(want), "{want} in {drawn}");
         }
     }
