@@ -148,6 +148,27 @@ fn broken_uploads_go_on() {
 }
 
 #[test]
+fn a_busy_registry_is_asked_again() {
+    for status in [429, 500, 503] {
+        let (_scratch, store) = scratch(&format!("busy-{status}"));
+        let image = local(&store, 2_000_000);
+        let (to, tries) = (Fake::start(), AtomicUsize::new(0));
+        to.hook(move |asked, _| {
+            let first = asked.method == "PATCH" && tries.fetch_add(1, Ordering::Relaxed) == 0;
+            first.then(|| Reply::new(status, "").with("Retry-After", 0))
+        });
+        push(&store, &image, &name(&to, "app:v1"), &options(), &Silent).unwrap();
+        assert!(to.get("/v2/app/manifests/v1").is_some());
+        // Not for ever.
+        let never = Fake::start();
+        never.hook(move |asked, _| (asked.method == "PATCH").then(|| Reply::new(status, "").with("Retry-After", 0)));
+        let error = push(&store, &image, &name(&never, "app:v1"), &options(), &Silent).unwrap_err().to_string();
+        assert!(error.contains(&status.to_string()), "{error}");
+        assert!(never.count("PATCH", "") <= 1 + options().client.retries as usize);
+    }
+}
+
+#[test]
 fn refusals_are_told_and_leave_nothing() {
     let (_scratch, store) = scratch("refused");
     let image = local(&store, 200_000);

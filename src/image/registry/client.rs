@@ -324,6 +324,11 @@ impl Repository {
         Some(shown)
     }
 
+    /// How long an answer asks us to wait before the same is tried again; none if it says something else.
+    pub(super) fn busy(&self, answer: &Response) -> Option<Duration> {
+        self.patience.after_answer(answer, 0)
+    }
+
     /// Gets new credentials after a refusal of those that were shown.
     pub(super) fn renew(&self, refusal: &Response, shown: &Shown) -> Result<(), RegistryError> {
         self.auth.renew(&self.transport, self.patience, refusal, shown)

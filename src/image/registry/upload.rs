@@ -109,6 +109,13 @@ impl Repository {
                 reason: "our token had run out".to_owned(),
             });
         }
+        if let Some(pause) = self.busy(&response) {
+            std::thread::sleep(pause);
+            return Err(RegistryError::Unreachable {
+                registry: self.registry().to_owned(),
+                reason: format!("it answered {}", response.status()),
+            });
+        }
         if !response.status().is_success() {
             return Err(self.refusal("blob upload", response));
         }
