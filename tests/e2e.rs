@@ -2,7 +2,8 @@
 //!
 //! One file per noun or group of verbs under `tests/cli/`; what they share is in `tests/support/`. `contrib/test` runs
 //! them all; see there for the user, packages and images they need.
-#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, let_underscore_drop)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, clippy::cast_possible_truncation, let_underscore_drop)]
+#![allow(clippy::octal_escapes, clippy::collapsible_match)]
 
 mod support;
 

@@ -2,6 +2,7 @@
 //!
 //! Each test runs itself again inside `unshare -r -m`; what is there mounts the overlay, the kernel's
 //! overlay and plain directories side by side. `KELP_FUSE_SEED` and `KELP_FUSE_OPS` choose the run.
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::manual_is_multiple_of)]
 
 #[path = "fuse/crash.rs"]
 mod crash;

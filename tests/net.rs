@@ -3,6 +3,7 @@
 //! Runs itself three times over: in the host's network as the test, in a user namespace as the monitor would, and in a
 //! nested one with a network namespace of its own as the container would. With arguments it is a tool for measuring:
 //! `net PORT... -- COMMAND...` publishes the ports of a namespace that runs the command.
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, clippy::zombie_processes)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};

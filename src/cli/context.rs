@@ -33,7 +33,7 @@ impl Context {
         if let Some(engine) = self.engine.get() {
             return Ok(engine);
         }
-        let absolute = |path: &Option<PathBuf>| path.as_deref().map(|path| absolute(path)).transpose();
+        let absolute = |path: &Option<PathBuf>| path.as_deref().map(absolute).transpose();
         let globals = &self.globals;
         let mut engine = Engine::open(
             absolute(&globals.root)?.as_deref(),

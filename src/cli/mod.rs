@@ -79,7 +79,11 @@ fn tell(failure: &Failure, family: exit::Family) -> Exit {
         Failure::Usage(error) => report::failure(error, error.hint.as_deref()),
         Failure::Engine(error) => report::failure(error, error.hint()),
         Failure::Several(errors) => {
-            errors.iter().fold(false, |wrong, error| report::failure(error, error.hint()) || wrong)
+            let mut wrong = false;
+            for error in errors {
+                wrong |= report::failure(error, error.hint());
+            }
+            wrong
         }
         failure @ (Failure::Format(_) | Failure::Output(_)) => report::failure(failure, None),
     };

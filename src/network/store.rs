@@ -395,7 +395,8 @@ fn choose_subnets(new: &NewNetwork, name: &str, others: &[NetworkRecord]) -> Res
     for subnet in &chosen {
         check_subnet(*subnet, &taken).map_err(&invalid)?;
     }
-    if has(&chosen, false) == 0 && !new.no_ipv4 && !(has(&chosen, true) == 1 && !new.ipv6) {
+    let only_ipv6 = has(&chosen, true) == 1 && !new.ipv6;
+    if has(&chosen, false) == 0 && !new.no_ipv4 && !only_ipv6 {
         chosen.insert(0, free_subnet(&taken).ok_or_else(|| NetworkStoreError::Full(name.to_owned()))?);
     }
     if has(&chosen, true) == 0 && new.ipv6 {

@@ -27,7 +27,7 @@ fn prepare(dir: &Path) {
 fn word<T>(result: Result<T, Errno>) -> String {
     match result {
         Ok(_) => "ok".to_owned(),
-        Err(errno) => format!("{errno:?}").trim_start_matches("Os { code: ").to_owned().split(',').next().unwrap_or("").to_owned(),
+        Err(errno) => format!("{errno:?}").trim_start_matches("Os { code: ").split(',').next().unwrap_or("").to_owned(),
     }
 }
 

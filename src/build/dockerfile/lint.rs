@@ -378,11 +378,9 @@ impl Lint<'_> {
             let (span, keyword) = (instruction.span, instruction.keyword.as_str());
             // Keys are looked at as written: what they are called once expanded does not matter.
             match &instruction.kind {
-                Kind::Cmd(command) | Kind::Entrypoint(command) => {
-                    if matches!(command, CommandLine::Shell(_)) && !carried.shell {
-                        let message = format!("JSON arguments recommended for {keyword} to prevent unintended behavior related to OS signals");
-                        self.warn("JSONArgsRecommended", span, message);
-                    }
+                Kind::Cmd(CommandLine::Shell(_)) | Kind::Entrypoint(CommandLine::Shell(_)) if !carried.shell => {
+                    let message = format!("JSON arguments recommended for {keyword} to prevent unintended behavior related to OS signals");
+                    self.warn("JSONArgsRecommended", span, message);
                 }
                 Kind::Shell(_) => carried.shell = true,
                 Kind::Maintainer(_) => {

@@ -19,7 +19,7 @@ const DATA: [&str; 11] =
 /// # Errors
 /// The first thing that could not be removed; it can be called again.
 pub fn reset(engine: &Engine) -> Result<(), Error> {
-    let options = RemoveOptions { force: true, volumes: true, timeout: Some(0), ..RemoveOptions::default() };
+    let options = RemoveOptions { force: true, volumes: true, timeout: Some(0) };
     for id in ls::ids(engine, &ListOptions { all: true, ..ListOptions::default() })? {
         rm::remove(engine, &id, &options)?;
     }

@@ -493,7 +493,7 @@ fn is_opaque(walker: &mut Walker<'_>, path: &[u8], names: &[Vec<u8>]) -> io::Res
     let marked = ["user.overlay.opaque", "trusted.overlay.opaque", "user.fuseoverlayfs.opaque"]
         .iter()
         .any(|name| rfs::fgetxattr(&fd, *name, &mut value) == Ok(1) && value[0] == b'y');
-    let dotted = || names.binary_search_by(|name| (&b".wh..wh..opq"[..]).cmp(name)).is_ok();
+    let dotted = || names.binary_search_by(|name| b".wh..wh..opq"[..].cmp(name)).is_ok();
     Ok(marked || dotted())
 }
 

@@ -291,7 +291,7 @@ fn a_layer_without_a_record_is_saved_from_its_blob() {
         ..Default::default()
     };
     let name = images.reference("demo:1").unwrap();
-    images.add(&new, &[name.clone()]).unwrap().unwrap();
+    images.add(&new, std::slice::from_ref(&name)).unwrap().unwrap();
     let image = images.resolve("demo:1").unwrap();
     let mut saved = Vec::new();
     save_some(&images, &[(image.clone(), vec![name])], SaveFormat::Oci, &mut saved).unwrap();
@@ -507,10 +507,10 @@ fn directories_and_compressed_layers_load_again() {
             let case = format!("{format:?}-{compression:?}");
             let dir = scratch.0.join(&case);
             let how = SaveOptions { format, compression: compression.map(Settings::new), manifest: None };
-            let digest = save(&first, &[subject.clone()], &how, Target::Directory(&dir)).unwrap();
+            let digest = save(&first, std::slice::from_ref(&subject), &how, Target::Directory(&dir)).unwrap();
             assert_eq!(digest.is_none(), format == SaveFormat::Docker);
             // Again, over what is there: the same files.
-            save(&first, &[subject.clone()], &how, Target::Directory(&dir)).unwrap();
+            save(&first, std::slice::from_ref(&subject), &how, Target::Directory(&dir)).unwrap();
             let again = scratch.store(&case);
             let loaded = load(&again, Input::Path(dir), &options(), &|_| ()).unwrap();
             assert_eq!((loaded.len(), &loaded[0].id), (1, &image.record.id), "{case}");

@@ -442,7 +442,7 @@ mod tests {
     fn old_files_and_wrong_ones() {
         let all = of("[registries.search]\nregistries = ['s.example']\n[registries.insecure]\nregistries = ['i.example']");
         assert_eq!(all.search_list(), ["s.example"]);
-        assert_eq!(all.is_insecure(&"i.example/x".parse().unwrap()).unwrap(), true);
+        assert!(all.is_insecure(&"i.example/x".parse().unwrap()).unwrap());
         let mut all = Registries::default();
         for wrong in ["[[registry]]\ninsecure = true", "unqualified-search-registries = 3", "=", "short-name-mode = \"x\"",
             "[[registry]]\nprefix = \"a\"\nmirror = [{}]"] {

@@ -644,7 +644,7 @@ fn attributes_for_the_driver_are_dropped_and_others_kept() {
         .file("d/x", "")
         .end();
     assert_eq!(scratch.unpack(&tar).unwrap().skipped_xattrs, 3);
-    let mut names = vec![0u8; 200];
+    let mut names = [0u8; 200];
     let size = rustix::fs::listxattr(scratch.root().join("a"), &mut names[..]).unwrap();
     assert_eq!(&names[..size], b"user.mine\0");
     let size = rustix::fs::getxattr(scratch.root().join("a"), "user.mine", &mut names[..]).unwrap();

@@ -373,9 +373,8 @@ impl Server {
     /// It was killed, or crashed: another takes over, connections through the old one are lost.
     fn slirp_ended(&mut self) {
         self.reap_slirp();
-        if self.slirp_started.is_some_and(|time| time.elapsed() < SLIRP_REST) {
-            self.slirp_again = Some(Instant::now() + SLIRP_REST);
-        } else if self.start_slirp().and_then(|()| self.wait_for_slirp()).is_err() {
+        let too_soon = self.slirp_started.is_some_and(|time| time.elapsed() < SLIRP_REST);
+        if too_soon || self.start_slirp().and_then(|()| self.wait_for_slirp()).is_err() {
             self.slirp_again = Some(Instant::now() + SLIRP_REST);
         }
     }

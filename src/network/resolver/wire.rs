@@ -8,7 +8,10 @@ use std::net::IpAddr;
 use super::name::{MAX_NAME, Name};
 
 /// Length of the header.
-pub const HEADER: usize = 12;
+pub const HEADER: usize = AFTER_HEADER as usize;
+
+/// Where the question begins.
+const AFTER_HEADER: u16 = 12;
 /// What a client without EDNS takes over UDP.
 pub const PLAIN_SIZE: usize = 512;
 /// The most that is sent over UDP, whatever the client takes: larger answers go over TCP.
@@ -393,7 +396,7 @@ impl<'a> Answer<'a> {
             return;
         }
         // The name is the question's.
-        self.out.extend((0xc000 | HEADER as u16).to_be_bytes());
+        self.out.extend((0xc000 | AFTER_HEADER).to_be_bytes());
         self.out.extend(kind.to_be_bytes());
         self.out.extend(CLASS_IN.to_be_bytes());
         self.out.extend(ttl.to_be_bytes());

@@ -22,7 +22,7 @@ impl Overlay {
         let fd = self.reader(node)?;
         // What is in memory at once, the rest with another thread free for other requests.
         let ready = preadv2(&fd, &mut [IoSliceMut::new(buffer)], at, ReadWriteFlags::NOWAIT).unwrap_or(0);
-        if ready == buffer.len() || (ready > 0 && (at + ready as u64) % PAGE != 0) {
+        if ready == buffer.len() || (ready > 0 && !(at + ready as u64).is_multiple_of(PAGE)) {
             return Ok(ready);
         }
         self.turns.slow();
@@ -32,7 +32,7 @@ impl Overlay {
             done += match retry_on_intr(|| pread(&fd, &mut buffer[done..], place))? {
                 0 => break,
                 // Fewer than asked come at the end of the file, or (on the network) at the end of a page.
-                got if (place + got as u64) % PAGE != 0 => return Ok(done + got),
+                got if !(place + got as u64).is_multiple_of(PAGE) => return Ok(done + got),
                 got => got,
             };
         }

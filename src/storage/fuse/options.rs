@@ -218,7 +218,7 @@ fn unescape(text: &[u8]) -> Vec<u8> {
 fn extents(text: &[u8]) -> Option<Vec<IdExtent>> {
     let text = std::str::from_utf8(text).ok()?;
     let numbers: Vec<u32> = text.split(':').map(|n| n.parse().ok()).collect::<Option<_>>()?;
-    if numbers.is_empty() || numbers.len() % 3 != 0 {
+    if numbers.is_empty() || !numbers.len().is_multiple_of(3) {
         return None;
     }
     let extents = numbers.chunks_exact(3).map(|n| IdExtent { container: n[0], host: n[1], count: n[2] });

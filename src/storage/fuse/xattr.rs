@@ -104,9 +104,7 @@ impl Overlay {
     /// Removes an attribute.
     pub(super) fn removexattr(&self, node: &Arc<Node>, name: &OsStr) -> Result<()> {
         // What is not there needs no copy to be removed from.
-        if let Err(e) = self.with(node, |target, _| target.getxattr(&stored(name))) {
-            return Err(e);
-        }
+        self.with(node, |target, _| target.getxattr(&stored(name)))?;
         self.copy_up(node, None)?;
         let done = self.with(node, |target, _| target.removexattr(&stored(name)));
         self.settle(node, name);

@@ -96,7 +96,7 @@ $ kelp image unmount debian";
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let Self { mut images, all, force } = self;
         let engine = context.engine()?;
-        if all == !images.is_empty() {
+        if all != images.is_empty() {
             return Err(UsageError::new("give images or --all").into());
         }
         if all {

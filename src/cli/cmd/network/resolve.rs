@@ -42,7 +42,7 @@ $ kelp resolve db
                 lines.push(if quiet { ip.to_string() } else { format!("{ip}  {container}  {}", found.network) });
             }
         }
-        lines.iter().try_for_each(|line| ui::line(line))?;
+        lines.iter().try_for_each(ui::line)?;
         Ok(if lines.is_empty() { Exit::FAILED } else { Exit::OK })
     }
 }
