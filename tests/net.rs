@@ -176,7 +176,7 @@ fn container(arguments: &[String]) {
 }
 
 /// 1: tells the client's address. 2: echoes until the client's end. 3: sends 64 MiB. 4 (UDP): echoes with the address, 8 likewise on IPv4 only.
-/// 5: on the inside's loopback only. 6: IPv4 only. 7: accepts and resets.
+/// 5: on the inside's loopback only. 6: IPv4 only. 7: accepts and resets. 9: sends a byte and keeps the connection, all in one thread.
 fn servers() {
     fn each(address: &str, serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static) {
         let listener = TcpListener::bind(address).unwrap();
@@ -211,6 +211,14 @@ fn servers() {
         // Unread data makes the close a reset.
         std::thread::sleep(Duration::from_millis(300));
         drop(stream);
+    });
+    let crowd = TcpListener::bind("[::]:9").unwrap();
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        while let Ok((mut stream, _)) = crowd.accept() {
+            drop(stream.write_all(b"k"));
+            kept.push(stream);
+        }
     });
     let udp = UdpSocket::bind("[::]:4").unwrap();
     let udp4 = UdpSocket::bind("0.0.0.0:8").unwrap();
@@ -260,7 +268,7 @@ fn few_descriptors() {
 }
 
 fn run_tests(arguments: &[String]) {
-    let tests: [(&str, fn()); 13] = [
+    let tests: [(&str, fn()); 14] = [
         ("addresses_are_kept", addresses_are_kept),
         ("half_close_and_volume", half_close_and_volume),
         ("nobody_listening_is_a_reset", nobody_listening_is_a_reset),
@@ -269,6 +277,7 @@ fn run_tests(arguments: &[String]) {
         ("udp_falls_back_to_ipv4", udp_falls_back_to_ipv4),
         ("stalled_readers", stalled_readers),
         ("many_connections", many_connections),
+        ("ten_thousand_connections", ten_thousand_connections),
         ("few_descriptors", few_descriptors),
         ("many_ports", many_ports),
         ("slirp_restarts", slirp_restarts),
@@ -448,6 +457,37 @@ fn many_connections() {
             assert_eq!(got, [round; 10]);
         }
     }
+}
+
+/// As many at once as descriptors are allowed, two for each, up to ten thousand: none is refused, and the memory they take
+/// is bounded and given back.
+fn ten_thousand_connections() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    let count = usize::try_from(maximum.unwrap_or(u64::MAX) / 2).unwrap().saturating_sub(100).min(10_000);
+    let (fixture, bound) = Fixture::start(&["127.0.0.1::9", "127.0.0.1::1"], &["servers"]);
+    let private = || {
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", fixture.monitor.id())).unwrap();
+        let lines = rollup.lines().filter(|line| line.starts_with("Private"));
+        lines.map(|line| line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()).sum::<usize>()
+    };
+    assert!(ask(at(&bound, 1, LOOPBACK)).is_ok());
+    let before = private();
+    let mut streams: Vec<TcpStream> = (0..count).map(|_| connect(at(&bound, 0, LOOPBACK))).collect();
+    for stream in &mut streams {
+        stream.read_exact(&mut [0; 1]).unwrap();
+    }
+    let during = private();
+    drop(streams);
+    let end = Instant::now() + Duration::from_secs(20);
+    while private() > before + 512 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    eprintln!("{count} connections: {before} kB, {during} kB, {} kB after them", private());
+    assert!(during < before + 8 * 1024, "{during} kB are too many for {count} connections");
+    assert!(private() <= before + 512, "{} kB are not given back", private());
+    assert!(ask(at(&bound, 1, LOOPBACK)).is_ok());
 }
 
 fn many_ports() {

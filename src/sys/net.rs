@@ -53,6 +53,34 @@ pub fn bind_to_link(fd: BorrowedFd<'_>, link: &str) -> Result<(), Errno> {
     if done == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
+/// Spreads the datagrams for sockets of one address (`SO_REUSEPORT`) over `queues` of them, a power of two, by the address of
+/// who sent them. To be called on the first of them, once; the others are bound after it.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn spread_by_sender(fd: BorrowedFd<'_>, ipv6: bool, queues: u32) -> Result<(), Errno> {
+    // The last four bytes of the source, counted from the network header: in IPv4 its bytes 12 to 15, in IPv6 20 to 23.
+    let source = libc::SKF_NET_OFF.cast_unsigned() + if ipv6 { 20 } else { 12 };
+    let step = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let mut program = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, source),
+        step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, queues.saturating_sub(1)),
+        step(libc::BPF_RET | libc::BPF_A, 0),
+    ];
+    let program = libc::sock_fprog { len: 3, filter: program.as_mut_ptr() };
+    // SAFETY: the kernel reads the program and the three steps it points to, which live across the call.
+    let done = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            from_ref(&program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
 /// Puts the choice of a port off from bind to connect, where only the whole connection must be unique.
 ///
 /// # Errors

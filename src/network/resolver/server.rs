@@ -26,6 +26,8 @@ use super::zone::{Lookup, SharedZones};
 
 /// The port of name servers.
 pub const PORT: u16 = 53;
+/// Sockets of one address, each with the questions of some clients: a flood fills the queue of who makes it, and few others'.
+const QUEUES: u32 = 16;
 /// Datagrams taken from one socket before others get their turn.
 const TURN: usize = 64;
 /// Events taken at once.
@@ -104,10 +106,16 @@ impl Sockets {
             let address = SocketAddr::new(*ip, port);
             let fail = |errno: Errno| ResolverError::Socket { address, source: errno.into() };
             let udp = open(address, SocketType::DGRAM, link).map_err(fail)?;
-            // Port 0 is for both the one that UDP got.
+            // Port 0 is for all of them the one that the first got.
             let name = rustix::net::getsockname(&udp).map_err(fail)?;
             let bound = SocketAddr::try_from(name).map_err(fail)?;
-            let tcp = open(SocketAddr::new(*ip, bound.port()), SocketType::STREAM, link).map_err(fail)?;
+            // Not spread, the first takes all.
+            if crate::sys::net::spread_by_sender(udp.as_fd(), ip.is_ipv6(), QUEUES).is_ok() {
+                for _ in 1..QUEUES {
+                    sockets.udp.push(open(bound, SocketType::DGRAM, link).map_err(fail)?);
+                }
+            }
+            let tcp = open(bound, SocketType::STREAM, link).map_err(fail)?;
             rustix::net::listen(&tcp, BACKLOG).map_err(fail)?;
             sockets.udp.push(udp);
             sockets.tcp.push(tcp);
@@ -133,6 +141,8 @@ fn open(address: SocketAddr, kind: SocketType, link: Option<&str>) -> Result<Own
     }
     if kind == SocketType::STREAM {
         sockopt::set_socket_reuseaddr(&socket, true)?;
+    } else {
+        sockopt::set_socket_reuseport(&socket, true)?;
     }
     if let Some(link) = link {
         crate::sys::net::bind_to_link(socket.as_fd(), link)?;

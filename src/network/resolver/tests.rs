@@ -316,6 +316,31 @@ fn a_flood_is_bounded_and_hurts_only_itself() {
     while Reply::parse(&fixture.receive()).unwrap().rcode() != rcode::NO_ERROR {}
 }
 
+/// Questions faster than they can be answered: those of others wait in queues of their own.
+#[test]
+fn a_flood_fills_its_own_queue() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let fixture = Fixture::start("queues", NOWHERE, 1);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let flood = UdpSocket::bind("127.0.0.7:0").unwrap();
+                flood.set_nonblocking(true).unwrap();
+                let question = question("c2", kind::A, None);
+                while !over.load(Ordering::Relaxed) {
+                    // Answers are not read: that is a flood's way.
+                    drop(flood.send_to(&question, fixture.address));
+                }
+            });
+        }
+        for _ in 0..200 {
+            assert_eq!(fixture.ask("c1", kind::A).rcode(), rcode::NO_ERROR);
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
 #[test]
 fn many_connections_are_bounded() {
     let fixture = Fixture::start("streams", NOWHERE, 1);
