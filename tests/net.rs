@@ -176,7 +176,7 @@ fn container(arguments: &[String]) {
 }
 
 /// 1: tells the client's address. 2: echoes until the client's end. 3: sends 64 MiB. 4 (UDP): echoes with the address, 8 likewise on IPv4 only.
-/// 5: on the inside's loopback only. 6: IPv4 only. 7: accepts and resets. 9: sends a byte and keeps the connection, all in one thread.
+/// 5: on the inside's loopback only. 6: IPv4 only. 7: accepts and resets. 9: sends a byte and waits for the end, all in one thread.
 fn servers() {
     fn each(address: &str, serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static) {
         let listener = TcpListener::bind(address).unwrap();
@@ -213,11 +213,20 @@ fn servers() {
         drop(stream);
     });
     let crowd = TcpListener::bind("[::]:9").unwrap();
+    // std's queue of 128 would make the kernel drop and repeat connections.
+    rustix::net::listen(&crowd, 4096).unwrap();
     std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        while let Ok((mut stream, _)) = crowd.accept() {
-            drop(stream.write_all(b"k"));
-            kept.push(stream);
+        let mut kept: Vec<TcpStream> = Vec::new();
+        crowd.set_nonblocking(true).unwrap();
+        loop {
+            while let Ok((mut stream, _)) = crowd.accept() {
+                drop(stream.write_all(b"k"));
+                stream.set_nonblocking(true).unwrap();
+                kept.push(stream);
+            }
+            // Those that have ended.
+            kept.retain_mut(|stream| stream.read(&mut [0; 1]).is_err());
+            std::thread::sleep(Duration::from_millis(5));
         }
     });
     let udp = UdpSocket::bind("[::]:4").unwrap();
