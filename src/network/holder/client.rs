@@ -107,7 +107,7 @@ impl Plug {
     /// # Errors
     /// What the holder says.
     pub fn connect(&self, netns: BorrowedFd<'_>, wish: &Wish) -> Result<Lease, HolderError> {
-        match self.ask(&Request::Connect { wish: wish.clone() }, &[netns])? {
+        match self.ask(&Request::Connect { wish: Box::new(wish.clone()) }, &[netns])? {
             Reply::Leases(mut leases) if leases.len() == 1 => Ok(leases.remove(0)),
             _ => Err(system("answer")(Errno::PROTO)),
         }

@@ -72,7 +72,7 @@ pub enum Request {
     /// One more network for the container of this connection; answered with [`Reply::Leases`] of that one.
     Connect {
         /// The network.
-        wish: Wish,
+        wish: Box<Wish>,
     },
     /// One network less.
     Disconnect {

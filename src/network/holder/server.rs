@@ -271,11 +271,11 @@ impl Server {
             self.open_names(record);
         }
         let plugged = self.plug(index, &member, wish, netns);
-        if plugged.is_err() {
-            if let Some(record) = self.bridges.remove_if_empty(&record.id) {
-                self.resolver.forget(&record.name);
-                write(&self.zones).remove_network(&record.name);
-            }
+        if plugged.is_err()
+            && let Some(record) = self.bridges.remove_if_empty(&record.id)
+        {
+            self.resolver.forget(&record.name);
+            write(&self.zones).remove_network(&record.name);
         }
         let lease = plugged?;
         if waits && let Err(error) = self.masquerade().and_then(|()| self.wait_for_slirp()) {

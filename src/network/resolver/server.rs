@@ -448,10 +448,10 @@ impl Server {
 
     /// A message that gets no answer must not keep a TCP connection waiting for one.
     fn unanswered(&mut self, to: To) {
-        if let To::Stream(id) = to {
-            if let Some(stream) = self.streams.get_mut(&id) {
-                stream.answer(&[]);
-            }
+        if let To::Stream(id) = to
+            && let Some(stream) = self.streams.get_mut(&id)
+        {
+            stream.answer(&[]);
         }
     }
 

@@ -88,11 +88,11 @@ impl Stream {
     /// Puts an answer to one question behind the others; nothing when there is none to give.
     pub(super) fn answer(&mut self, message: &[u8]) {
         self.waiting = self.waiting.saturating_sub(1);
-        if let Ok(length) = u16::try_from(message.len()) {
-            if length > 0 {
-                self.output.extend(length.to_be_bytes());
-                self.output.extend(message);
-            }
+        if let Ok(length) = u16::try_from(message.len())
+            && length > 0
+        {
+            self.output.extend(length.to_be_bytes());
+            self.output.extend(message);
         }
     }
 
