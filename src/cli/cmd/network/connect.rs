@@ -34,11 +34,14 @@ pub(crate) struct ConnectArgs {
 impl Verb for ConnectArgs {
     const SUMMARY: &'static str = "Put a container on a network, also while it runs";
     const OPERANDS: &'static str = "[OPTIONS] NETWORK CONTAINER";
+    const DESCRIPTION: &'static str = "The network bridge is the default one: a way out of the container's own.";
     const EXAMPLES: &'static str = "\
 # A database that was started without a network
 $ kelp network connect app-network mysql
 # By another name there
-$ kelp network connect --alias db app-network mysql";
+$ kelp network connect --alias db app-network mysql
+# A way out for one that has none
+$ kelp network connect bridge worker";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let Self { network, container, alias, ip, ip6, mac_address } = self;
