@@ -272,7 +272,8 @@ impl Reply {
         let mut edns_at = None;
         walk(message, end, |record| {
             edns_at = None;
-            if record.kind == kind::OPT {
+            // Elsewhere it is a record like others: only this section's count changes with it (RFC 6891, 6.1.1).
+            if record.kind == kind::OPT && record.section == Section::Additional {
                 edns_at = Some(record.start);
                 return;
             }
@@ -513,6 +514,19 @@ pub(super) mod tests {
 
     fn parse(message: &[u8]) -> Query {
         Query::parse(message).unwrap()
+    }
+
+    #[test]
+    fn edns_where_it_does_not_belong_is_forwarded_whole() {
+        // One record of authority: OPT.
+        let message = b"\0\x01\x80\0\0\x01\0\0\0\x01\0\0\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0";
+        let reply = Reply::parse(message).unwrap();
+        assert_eq!(reply.edns_at, None);
+        let mut out = Vec::new();
+        let asker = AskerView { id: 1, flags: 0, question: &message[HEADER..reply.end], edns: false, limit: 512 };
+        write_forwarded(&mut out, message, &reply, &asker, 1);
+        assert_eq!(out[12..], message[12..]);
+        Reply::parse(&out).unwrap();
     }
 
     #[test]
