@@ -137,7 +137,7 @@ impl Reference {
                 tag: tag.chars().take(LONGEST_TAG + 1).collect(),
             });
         }
-        if name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if looks_like_id(name) {
             return Err(ReferenceError::LooksLikeId(shown()));
         }
         let (domain, path) = complete(name, short);
@@ -208,6 +208,7 @@ impl Reference {
             // A short form that would read as a host (or as an id) must stay long.
             Some(rest)
                 if !rest.contains('/')
+                    && !looks_like_id(rest)
                     && complete(rest, &ShortNames::default()).1 == *self.path =>
             {
                 rest.to_owned()
@@ -304,6 +305,11 @@ fn names_host(name: &str) -> bool {
         }
         None => false,
     }
+}
+
+/// Whether a name is what an image's whole id looks like.
+fn looks_like_id(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Registry and path of a name, short or long.
@@ -500,6 +506,11 @@ mod tests {
         assert_eq!(pinned.tag(), None);
         assert_eq!(pinned.tag_or_digest(), digest);
         assert_eq!(pinned.familiar(), format!("alpine@{digest}"));
+        // Short, it would be an id.
+        let long = format!("library/{}", "2d".repeat(32));
+        let reference: Reference = long.parse().unwrap();
+        assert_eq!(reference.familiar_name(), long);
+        assert_eq!(reference.familiar().parse::<Reference>().as_ref(), Ok(&reference));
         let both: Reference = format!("alpine:3@{digest}").parse().unwrap();
         assert_eq!(
             both.to_string(),
