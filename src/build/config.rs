@@ -93,7 +93,7 @@ pub(super) fn apply(kind: &Kind<String>, config: &mut ImageConfig, said: &mut Sa
                 }
             }
         }
-        Kind::HealthCheck(check) => config.config.healthcheck = Some(health(check, config)),
+        Kind::HealthCheck(check) => config.config.healthcheck = Some(health(check)),
         Kind::Maintainer(name) => config.author = Some(name.clone()),
         Kind::OnBuild(trigger) => config.config.on_build.push(trigger.expression.clone()),
         Kind::Shell(argv) => config.config.shell.clone_from(argv),
@@ -131,19 +131,14 @@ fn ports(word: &str) -> Result<Vec<String>, String> {
     Ok((first..=last).map(|port| format!("{port}/{protocol}")).collect())
 }
 
-fn health(check: &HealthCheck, config: &ImageConfig) -> Healthcheck {
+fn health(check: &HealthCheck) -> Healthcheck {
     let nanos = |time: Option<Duration>| time.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
     Healthcheck {
         test: match &check.test {
             HealthTest::None => vec!["NONE".to_owned()],
             HealthTest::Cmd(CommandLine::Exec(argv)) => std::iter::once("CMD".to_owned()).chain(argv.clone()).collect(),
-            HealthTest::Cmd(CommandLine::Shell(line)) => {
-                if config.config.shell.is_empty() {
-                    vec!["CMD-SHELL".to_owned(), line.clone()]
-                } else {
-                    std::iter::once("CMD".to_owned()).chain(argv(&CommandLine::Shell(line.clone()), config)).collect()
-                }
-            }
+            // Run by the image's shell, as it is when the check is made.
+            HealthTest::Cmd(CommandLine::Shell(line)) => vec!["CMD-SHELL".to_owned(), line.clone()],
         },
         interval: nanos(check.interval),
         timeout: nanos(check.timeout),

@@ -116,6 +116,8 @@ pub fn prune(engine: &Engine, options: &PruneOptions) -> Result<Vec<Item>, Error
                 gone.push(item);
             }
         }
+        drop(alone);
+        cache.clear()?;
         cache.sweep();
         Ok(gone)
     })

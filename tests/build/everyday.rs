@@ -124,9 +124,9 @@ fn applications_made_with_tools_of_debian() {
     context(&kelp, "django", &[("Dockerfile", "\
 FROM tools
 WORKDIR /srv
-RUN django-admin startproject site .
-COPY views.py site/
-RUN cat >> site/settings.py <<EOF && cat >> site/urls.py <<URLS && python3 manage.py migrate && useradd web && chown -R web /srv
+RUN django-admin startproject project .
+COPY views.py project/
+RUN cat >> project/settings.py <<EOF && cat >> project/urls.py <<URLS && python3 manage.py migrate && useradd web && chown -R web /srv
 ALLOWED_HOSTS = ['*']
 EOF
 from . import views
@@ -134,7 +134,7 @@ urlpatterns += [path('count', views.count)]
 URLS
 USER web
 EXPOSE 8000
-CMD [\"gunicorn\", \"-b\", \"0.0.0.0:8000\", \"site.wsgi\"]
+CMD [\"gunicorn\", \"-b\", \"0.0.0.0:8000\", \"project.wsgi\"]
 "), ("views.py", "from django.contrib.auth.models import User\nfrom django.http import HttpResponse\n\ndef count(request):\n    return HttpResponse(f'{User.objects.count()} users')\n")]);
     build(&kelp, "django");
     let port = free_port();

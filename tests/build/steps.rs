@@ -166,6 +166,7 @@ LABEL x=1
     let listed = kelp.ok(["builder", "du"]);
     assert!(listed.contains("RUN cat /a.txt"), "{listed}");
     kelp.run(["builder", "prune", "-af"]).success().stdout_has("Total:");
+    assert!(!kelp.data().join("build/old").exists(), "what is removed takes no room");
     kelp.run(["run", "--rm", "--network", "none", "bound", "cat", "/seen"]).success().stdout("2");
     assert_eq!(cached(&build(&kelp, "ctx", &[])), 0);
 }

@@ -174,6 +174,26 @@ fn checks_find_and_may_refuse() {
     build(&kelp, &dir, &[]).success();
 }
 
+/// The image `localhost/theirs`, made of a context by buildah.
+fn by_buildah(kelp: &Kelp, dir: &Path, flags: &[&str]) {
+    let store = kelp.open_dir("buildah").display().to_string();
+    let (root, run) = (format!("{store}/root"), format!("{store}/run"));
+    let storage = ["--root", root.as_str(), "--runroot", run.as_str(), "--storage-driver", "vfs"];
+    let archive = kelp.work().join("theirs.tar").display().to_string();
+    let limit = std::time::Duration::from_secs(300);
+    let buildah = |args: &[&str]| kelp.tool("buildah", storage.iter().chain(args)).limit(limit).output();
+    let base = kelp.work().join("base.tar").display().to_string();
+    kelp.run(["save", "-o", &base, "busybox"]).success();
+    buildah(&["pull", "-q", &format!("docker-archive:{base}")]).success();
+    let context = dir.display().to_string();
+    let all = ["build", "--isolation", "chroot", "--format", "docker", "-q", "-t", "localhost/theirs"];
+    let all: Vec<&str> = all.iter().copied().chain(flags.iter().copied()).chain([context.as_str()]).collect();
+    buildah(&all).success();
+    buildah(&["push", "-q", "localhost/theirs", &format!("docker-archive:{archive}:localhost/theirs:latest")]).success();
+    kelp.load(Path::new(&archive));
+    buildah(&["rmi", "-a", "-f"]).success();
+}
+
 #[test]
 fn the_same_files_as_buildah() {
     needs!("buildah");
@@ -189,16 +209,7 @@ fn the_same_files_as_buildah() {
     let tar = crate::support::Layer::new().dir("t", 0o700).file("t/f", 0o604, "f").link("t/l", "f").finish();
     fs::write(dir.join("tree.tar"), tar).unwrap();
     let ours = id(&build(&kelp, &dir, &[]));
-    let store = kelp.open_dir("buildah").display().to_string();
-    let (root, run) = (format!("{store}/root"), format!("{store}/run"));
-    let storage = ["--root", root.as_str(), "--runroot", run.as_str(), "--storage-driver", "vfs"];
-    let archive = kelp.work().join("theirs.tar").display().to_string();
-    let buildah = |args: &[&str]| kelp.tool("buildah", storage.iter().chain(args)).output();
-    let context = dir.display().to_string();
-    buildah(&["build", "--isolation", "chroot", "-q", "-t", "localhost/theirs", &context]).success();
-    buildah(&["push", "-q", "localhost/theirs", &format!("docker-archive:{archive}:localhost/theirs:latest")]).success();
-    kelp.load(Path::new(&archive));
-    buildah(&["rmi", "-a", "-f"]).success();
+    by_buildah(&kelp, &dir, &[]);
     let list = |image: &str| {
         let script = format!("busybox() {{ /bin/busybox \"$@\"; }}; for c in find sort stat readlink; do eval \"$c() {{ /bin/busybox $c \\\"\\$@\\\"; }}\"; done; {LISTING}");
         kelp.ok(["run", "--rm", "--network", "none", "--user", "0", image, "/bin/sh", "-c", &script])
@@ -210,5 +221,46 @@ fn the_same_files_as_buildah() {
     let (mine, other) = (config(&ours), config("localhost/theirs"));
     for part in ["\"X=", "80/tcp", "90/udp", "\"/v\"", "/out/w"] {
         assert!(mine.contains(part) && other.contains(part), "{part}: {mine} {other}");
+    }
+}
+
+#[test]
+fn the_same_steps_as_buildah() {
+    needs!("buildah");
+    let kelp = Kelp::busybox();
+    let dockerfile = "ARG TAG=latest\nFROM busybox:$TAG AS made\nARG WHO=nobody\nENV A=1 B=\"two words\" C=${WHO:-x}\nWORKDIR /out/w\n\
+                      RUN echo \"$A $B $C\" > env && mkdir -p d/e && ln -s env l && chmod 640 env && chown 3:4 d/e && rm /bin/vi && ln env h\n\
+                      RUN [\"sh\", \"-c\", \"pwd > pwd\"]\nSHELL [\"/bin/sh\", \"-ec\"]\nRUN echo ${0} > shell; umask > umask\n\
+                      COPY . /out/all/\nCOPY --chown=7:8 one/*.txt two.txt /out/some/\nRUN rm -r /out/all/one && echo again > /out/all/one\n\
+                      FROM made\nUSER 5:6\nCOPY --from=made /out/w/env /out/env\nCOPY --from=0 /out/some /out/more\nENTRYPOINT [\"cat\"]\nCMD [\"/out/env\"]\n\
+                      STOPSIGNAL SIGINT\nHEALTHCHECK --interval=7s --retries=2 CMD true\nLABEL one=1 two=\"a b\"\nEXPOSE 53/udp 8000\nVOLUME [\"/data\"]\n\
+                      ONBUILD RUN echo built\nSHELL [\"/bin/sh\", \"-c\"]\n";
+    let ignore = "# not these\n*.log\n!keep.log\n**/tmp\nsub/*/x\n/deep/only\nbuild/\nDockerfile\n";
+    let dir = context(&kelp, "steps", &[
+        ("Dockerfile", dockerfile), (".dockerignore", ignore), ("one/a.txt", "a"), ("one/b.txt", "b"), ("one/c.md", "c"), ("two.txt", "2"), ("x.log", ""),
+        ("keep.log", ""), ("one/y.log", "y"), ("one/tmp/z", ""), ("tmp/z", ""), ("sub/q/x", ""), ("sub/q/y", ""), ("sub/q/r/x", ""), ("deep/only", ""),
+        ("one/deep/only", ""), ("build/b", ""), ("one/build/b", ""),
+    ]);
+    let ours = id(&build(&kelp, &dir, &["--build-arg", "WHO=me"]));
+    by_buildah(&kelp, &dir, &["--build-arg", "WHO=me"]);
+    let list = |image: &str| {
+        let script = format!("{LISTING}; cat /out/w/env /out/w/pwd /out/w/umask /out/all/one; test -e /bin/vi || echo gone; stat -c %h /out/w/env");
+        kelp.ok(["run", "--rm", "--network", "none", "--user", "0", "--entrypoint", "sh", image, "-c", &script])
+    };
+    let theirs = list("localhost/theirs");
+    assert!(theirs.contains("1 two words me") && theirs.contains("gone") && theirs.lines().count() > 25, "{theirs}");
+    assert_eq!(list(&ours), theirs);
+    let fields = [
+        "{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Config.User}} {{.Config.WorkingDir}} {{.Config.StopSignal}}",
+        "{{json .Config.ExposedPorts}} {{json .Config.Volumes}} {{json .Config.OnBuild}} {{json .Config.Healthcheck}}",
+        "{{index .Config.Labels \"one\"}} {{index .Config.Labels \"two\"}}",
+    ];
+    for field in fields {
+        let of = |image: &str| kelp.ok(["image", "inspect", "--format", field, image]);
+        assert_eq!(of(&ours), of("localhost/theirs"), "{field}");
+    }
+    let env = |image: &str| kelp.ok(["image", "inspect", "--format", "{{range .Config.Env}}{{println .}}{{end}}", image]);
+    for variable in ["A=1", "B=two words", "C=me"] {
+        assert!(env(&ours).lines().any(|line| line == variable) && env("localhost/theirs").lines().any(|line| line == variable), "{variable}");
     }
 }

@@ -67,11 +67,14 @@ pub(super) struct Build<'a> {
     slots: Vec<Slot>,
     pub(super) hashes: Hashes,
     contexts: Mutex<BTreeMap<Option<String>, Arc<copy::ContextFiles>>>,
-    images: Mutex<BTreeMap<String, Arc<Mutex<Option<Arc<StageResult>>>>>>,
+    images: Mutex<BTreeMap<String, Arc<ImagePlace>>>,
     first: Mutex<Option<Failure>>,
     stopped: AtomicBool,
     next_step: AtomicU32,
 }
+
+/// An image, held by who fetches it and empty until it is here.
+type ImagePlace = Mutex<Option<Arc<StageResult>>>;
 
 /// The result of a stage, waited for by others.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! Numbered lines, as docker's: `#5 [build 2/4] RUN make`, `#5 0.412 output`, `#5 DONE 1.2s`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +18,8 @@ struct Step {
     started: Option<SystemTime>,
     output: LineBuffer,
     said: Option<SystemTime>,
+    /// Transfers that were said to have ended.
+    ended: BTreeSet<String>,
     over: bool,
 }
 
@@ -59,6 +61,12 @@ impl Lines {
             }
             What::Progress { item, current, total } => {
                 let done = total == Some(current);
+                if step.ended.contains(&item) {
+                    return String::new();
+                }
+                if done {
+                    step.ended.insert(item.clone());
+                }
                 if !done && step.said.is_some_and(|said| seconds(said, at) < PAUSE) {
                     return String::new();
                 }
