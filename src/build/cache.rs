@@ -146,11 +146,12 @@ impl Cache {
         }
     }
 
-    /// As [`Cache::get`], and waits for one whose files are just being made a layer.
+    /// As [`Cache::get`], and waits for one whose files are just being made a layer. Nobody moves the files of steps whose
+    /// locks the caller holds: theirs went with a build that was killed, and waiting would be for oneself.
     ///
     /// # Errors
     /// When its lock cannot be made.
-    pub fn settled(&self, key: &str) -> Result<Option<Entry>, Error> {
+    pub fn settled(&self, key: &str, held: &[&str]) -> Result<Option<Entry>, Error> {
         if let Some(entry) = self.get(key) {
             return Ok(Some(entry));
         }
@@ -159,12 +160,15 @@ impl Cache {
             Outcome::Same(other) => other,
             Outcome::Own | Outcome::Nothing | Outcome::Layer(_) => key,
         };
+        if held.contains(&moving) {
+            return Ok(None);
+        }
         let _lock = self.lock(moving, &mut || ())?;
         Ok(self.get(key))
     }
 
     fn required(&self, key: &str) -> Result<Entry, Error> {
-        self.settled(key)?.ok_or_else(|| Error::Storage(format!("the build cache lost step {key}: build again")))
+        self.settled(key, &[])?.ok_or_else(|| Error::Storage(format!("the build cache lost step {key}: build again")))
     }
 
     /// The files of a step; none when it made none. They move once, when they become a layer.
@@ -690,6 +694,26 @@ mod tests {
             assert!(cache.get("b").is_none());
             assert!(cache.files("b").unwrap().is_some_and(|files| files.exists()));
         });
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn nobody_waits_for_files_that_went_with_a_killed_build() {
+        let dir = std::env::temp_dir().join(format!("kelp-cache-gone-{}", std::process::id()));
+        let cache = Cache::open(&dir);
+        let (asked, content) = ("a".repeat(64), "c".repeat(64));
+        let scratch = cache.scratch().unwrap();
+        fs::create_dir(scratch.upper()).unwrap();
+        cache.publish(&scratch, &Entry::new(&content, "RUN x", 1, Outcome::Own)).unwrap();
+        cache.same(&asked, &content, "RUN x").unwrap();
+        // Moved, and killed before that was written down.
+        fs::remove_dir_all(cache.entry_dir(&content).join(TREE)).unwrap();
+        let held = [cache.lock(&asked, &mut || ()).unwrap(), cache.lock(&content, &mut || ()).unwrap()];
+        for key in [&asked, &content] {
+            assert!(cache.settled(key, &[&asked, &content]).unwrap().is_none());
+        }
+        drop(held);
+        assert!(cache.settled(&asked, &[]).unwrap().is_none());
         fs::remove_dir_all(&dir).unwrap();
     }
 

@@ -180,7 +180,7 @@ impl Build<'_> {
             compose::append(&mut own, digest.as_ref(), history.clone());
         }
         for (asked, key) in &stage.trail {
-            let Some(entry) = self.cache.settled(key)? else { continue };
+            let Some(entry) = self.cache.settled(key, &[])? else { continue };
             let what: String = entry.what.chars().take(MAX_WHAT).collect();
             if asked != key {
                 let outcome = Outcome::Same(key.clone());

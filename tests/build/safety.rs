@@ -195,6 +195,25 @@ fn a_killed_build_leaves_usable_cache() {
 }
 
 #[test]
+fn files_that_went_with_a_killed_build_are_made_again() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    context(&kelp, &[("Dockerfile", "FROM busybox AS a\nCOPY f /f\nRUN cat /f /f > /a\nFROM busybox\nCOPY --from=a /a /\n"), ("f", "x")]);
+    build(&kelp, &["-t", "first"]).success();
+    // Killed between moving a step's files and writing down where to.
+    let mut gone = 0;
+    for step in fs::read_dir(kelp.data().join("build/steps")).unwrap() {
+        gone += u32::from(fs::rename(step.unwrap().path().join("fs"), kelp.work().join(format!("gone{gone}"))).is_ok());
+    }
+    assert!(gone >= 2, "{gone} steps have files of their own");
+    context(&kelp, &[("f", "y")]);
+    build(&kelp, &["-t", "second"]).success();
+    context(&kelp, &[("f", "x")]);
+    build(&kelp, &["-t", "first"]).success();
+    assert_eq!(kelp.ok(["run", "--rm", "--network", "none", "first", "cat", "/a"]), "xx");
+}
+
+#[test]
 fn two_builds_at_once_make_each_step_once() {
     needs!("userns", "busybox");
     let kelp = Kelp::busybox();

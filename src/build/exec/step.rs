@@ -75,7 +75,7 @@ impl Build<'_> {
         if self.is_stopped() {
             return Err(Failure::canceled());
         }
-        if !step.anew && let Some(done) = self.found(&step.key)? {
+        if !step.anew && let Some(done) = self.found(&step.key, &[])? {
             self.sink.now(step.id, What::Cached);
             return Ok(done);
         }
@@ -83,7 +83,7 @@ impl Build<'_> {
         let _lock = self.cache.lock(asked, &mut || {
             self.sink.now(step.id, What::Note("waiting for another build that makes this step".to_owned()));
         })?;
-        if !step.anew && let Some(done) = self.found(&step.key)? {
+        if !step.anew && let Some(done) = self.found(asked, &[asked])? {
             self.sink.now(step.id, What::Cached);
             return Ok(done);
         }
@@ -93,7 +93,7 @@ impl Build<'_> {
             let by_content = content()?;
             if !step.anew {
                 _second = Some(self.cache.lock(&by_content, &mut || ())?);
-                if let Some(done) = self.found(&by_content)? {
+                if let Some(done) = self.found(&by_content, &[asked, &by_content])? {
                     self.cache.same(asked, &done.key, step.what)?;
                     self.sink.now(step.id, What::Cached);
                     return Ok(Done { asked: asked.to_owned(), ..done });
@@ -119,8 +119,9 @@ impl Build<'_> {
         }
     }
 
-    fn found(&self, key: &str) -> Result<Option<Done>, Failure> {
-        let Some(entry) = self.cache.settled(key)? else { return Ok(None) };
+    /// `held`: the steps whose locks are held.
+    fn found(&self, key: &str, held: &[&str]) -> Result<Option<Done>, Failure> {
+        let Some(entry) = self.cache.settled(key, held)? else { return Ok(None) };
         self.cache.touch(key);
         if entry.key != key {
             self.cache.touch(&entry.key);
