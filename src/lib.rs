@@ -29,6 +29,7 @@
 //! - No file says "running", no pause process, no database, no mount on the host: a kill -9 of anything leaves records that
 //!   the next command reads as what they are.
 //! - No `unsafe` outside [`sys`], no thread before a clone, no path of an image used as text: [`sys::root`] opens them.
+//! - No mount outlives what asked for it: `mount` of a container or an image is seen inside `kelp unshare` alone.
 //! - Nothing on the start path is synced, parsed twice, or waited for. In particular nobody waits for a deletion: on some
 //!   file systems removing one directory takes milliseconds, so a container is renamed out of sight and deleted after its
 //!   end was told.
@@ -50,6 +51,8 @@
 //! - **Networks are kept apart by routing rules**, and the one rule of nf_tables there is, masquerade, is sent over netlink
 //!   by [`network::masquerade`]: no program `nft` or `ip` is needed. slirp4netns knows 16 neighbours at once, so what leaves
 //!   must carry one address. Packets between containers of a network are bridged and never meet a filter.
+//! - **A process that ended keeps no namespace**, also while nobody has reaped it: it could be entered, which is quicker than
+//!   making one, but a user who was granted more ids would go on without them.
 //! - **The holder keeps no file.** Monitors record the addresses of their containers and keep a connection to it; when it
 //!   dies one of them starts another and all plug in again, with the same addresses.
 //!
