@@ -273,8 +273,9 @@ impl Cache {
         self.same(key, as_key, what)
     }
 
-    /// Makes a layer of a step's files with `take`, which moves them, unless that was done before. Returns its digest;
-    /// none when the step made nothing.
+    /// Makes a layer of a step's files with `take`, which moves them, unless that was done before or the layer store has
+    /// the same already: then they stay for builds that have them mounted, up to [`Cache::clear`]. Returns its digest; none
+    /// when the step made nothing.
     ///
     /// # Errors
     /// Those of `take`; a step that has gone.
@@ -291,6 +292,7 @@ impl Cache {
                 crate::image::lease::pin(&self.data, &entry.key, &layer).map_err(|error| Error::Storage(error.to_string()))?;
                 let entry = Entry { outcome: Outcome::Layer(layer.clone()), ..entry };
                 write_json(&dir.join(ENTRY), &entry)?;
+                self.retire(&dir.join(TREE))?;
                 Ok(Some(layer))
             }
         }
@@ -358,17 +360,21 @@ impl Cache {
     /// # Errors
     /// When it cannot be removed.
     pub fn remove(&self, key: &str) -> Result<(), Error> {
-        let from = self.entry_dir(key);
+        if self.retire(&self.entry_dir(key))? {
+            crate::image::lease::unpin(&self.data, key);
+        }
+        Ok(())
+    }
+
+    /// Puts a directory aside for [`Cache::clear`]. Returns whether there was one.
+    fn retire(&self, from: &Path) -> Result<bool, Error> {
         let old = self.root.join("old");
         make_dir(&old)?;
-        let to = old.join(random_name()?);
-        match fs::rename(&from, &to) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Error::io("remove", &from)(error)),
+        match fs::rename(from, old.join(random_name()?)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("remove", from)(error)),
         }
-        crate::image::lease::unpin(&self.data, key);
-        Ok(())
     }
 
     /// Removes a cache mount's directory, unless somebody uses it. Returns whether it went.
@@ -694,6 +700,29 @@ mod tests {
             assert!(cache.get("b").is_none());
             assert!(cache.files("b").unwrap().is_some_and(|files| files.exists()));
         });
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn files_the_layer_store_has_already_stay_for_who_has_them_mounted() {
+        let dir = std::env::temp_dir().join(format!("kelp-cache-twice-{}", std::process::id()));
+        let cache = Cache::open(&dir);
+        let key = "a".repeat(64);
+        let scratch = cache.scratch().unwrap();
+        fs::create_dir(scratch.upper()).unwrap();
+        fs::write(scratch.upper().join("file"), "x").unwrap();
+        cache.publish(&scratch, &Entry::new(&key, "RUN x", 1, Outcome::Own)).unwrap();
+        drop(scratch);
+        let mounted = File::open(cache.files(&key).unwrap().unwrap()).unwrap();
+        let build = cache.in_use().unwrap();
+        let layer = Digest::of(b"layer");
+        assert_eq!(cache.into_layer(&key, |_| Ok(layer.clone())).unwrap(), Some(layer));
+        let has_file = || rustix::fs::accessat(&mounted, "file", rustix::fs::Access::EXISTS, rustix::fs::AtFlags::empty()).is_ok();
+        cache.clear().unwrap();
+        assert!(has_file() && !cache.entry_dir(&key).join(TREE).exists());
+        drop(build);
+        cache.clear().unwrap();
+        assert!(!has_file() && !dir.join("build/old").exists());
         fs::remove_dir_all(&dir).unwrap();
     }
 

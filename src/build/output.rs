@@ -233,7 +233,7 @@ impl Build<'_> {
         let record = self.register(result, Vec::new())?;
         let known = built.image.is_some() || before.iter().any(|other| other.id == record.id);
         let id = record.id.clone();
-        let image = Image { record, names: Vec::new(), repo_digests: Vec::new() };
+        let image = Image { record, names: Vec::new(), repo_digests: Vec::new(), came_by: Default::default() };
         let how = archive::SaveOptions { format, ..archive::SaveOptions::default() };
         let subject = archive::Subject::new(&self.store, image, &names).map_err(Error::from);
         let saved = subject.and_then(|subject| match place {

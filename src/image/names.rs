@@ -1,6 +1,7 @@
-//! The names of images: one symbolic link per reference, `names/<escaped reference>` → `../images/<id>`.
+//! The names of images: one symbolic link per reference, `names/<escaped reference>` → `../images/<id>[/<digest>]`.
 //!
-//! Owns that layout. A link is made aside and renamed, so a name is always whole, moving one is atomic, and following it
+//! The digest is of the manifest or index the name came by: one image can come by several (its layers compressed in other
+//! ways), and each name goes back to a registry as it came. Owns that layout. A link is made aside and renamed, so a name is always whole, moving one is atomic, and following it
 //! needs one call and no directory scan. A link to an image that is gone counts as absent.
 
 use std::fs;
@@ -15,6 +16,15 @@ use crate::spec::{Digest, Reference};
 
 /// Bytes of a name put into one directory entry; file systems allow 255.
 const CHUNK: usize = 200;
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Named {
+    /// The image.
+    pub id: Digest,
+    /// The manifest or index it came by under this name, if by one.
+    pub came_by: Option<Digest>,
+}
 
 /// All names under one data directory.
 #[derive(Debug, Clone)]
@@ -35,15 +45,15 @@ impl NameIndex {
     ///
     /// # Errors
     /// When the link cannot be read for another reason than its absence.
-    pub fn get(&self, reference: &Reference) -> Result<Option<Digest>, StoreError> {
+    pub fn get(&self, reference: &Reference) -> Result<Option<Named>, StoreError> {
         read_link(&self.root.join(escape(reference).0))
     }
 
-    /// Makes `reference` name the image `id`, whatever it named before.
+    /// Makes `reference` stand for `named`, whatever it stood for before.
     ///
     /// # Errors
     /// When the link cannot be written.
-    pub fn set(&self, reference: &Reference, id: &Digest) -> Result<(), StoreError> {
+    pub fn set(&self, reference: &Reference, named: &Named) -> Result<(), StoreError> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let (name, depth) = escape(reference);
         let path = self.root.join(name);
@@ -54,7 +64,10 @@ impl NameIndex {
         let aside = self
             .root
             .join(format!(".new-{}-{count}", std::process::id()));
-        let target = format!("{}images/{}", "../".repeat(depth), id.hex());
+        let mut target = format!("{}images/{}", "../".repeat(depth), named.id.hex());
+        if let Some(digest) = &named.came_by {
+            target.push_str(&format!("/{digest}"));
+        }
         // A process that died earlier with our number may have left its link.
         remove_file(&aside)?;
         symlink(&target, &aside).map_err(|e| StoreError::io("create link", &aside, e))?;
@@ -77,11 +90,11 @@ impl NameIndex {
         }
     }
 
-    /// Every name with the id of its image, sorted by name.
+    /// Every name with what it stands for, sorted by name.
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn list(&self) -> Result<Vec<(Reference, Digest)>, StoreError> {
+    pub fn list(&self) -> Result<Vec<(Reference, Named)>, StoreError> {
         let mut found = Vec::new();
         collect(&self.root, "", 0, &mut found)?;
         found.sort();
@@ -93,7 +106,7 @@ fn collect(
     dir: &Path,
     before: &str,
     depth: u32,
-    found: &mut Vec<(Reference, Digest)>,
+    found: &mut Vec<(Reference, Named)>,
 ) -> Result<(), StoreError> {
     for name in read_dir(dir)? {
         let path = dir.join(&name);
@@ -111,8 +124,8 @@ fn collect(
             continue;
         }
         let text = format!("{before}{name}").replace('+', "/");
-        if let (Ok(reference), Ok(Some(id))) = (text.parse::<Reference>(), read_link(&path)) {
-            found.push((reference, id));
+        if let (Ok(reference), Ok(Some(named))) = (text.parse::<Reference>(), read_link(&path)) {
+            found.push((reference, named));
         }
     }
     Ok(())
@@ -139,12 +152,19 @@ fn escape(reference: &Reference) -> (PathBuf, usize) {
     (path, depth)
 }
 
-fn read_link(path: &Path) -> Result<Option<Digest>, StoreError> {
+fn parse_target(target: &Path) -> Option<Named> {
+    let mut parts = target.iter().rev().map(|part| part.to_str().unwrap_or_default());
+    let last = parts.next()?;
+    if let Ok(id) = Digest::from_sha256_hex(last) {
+        return Some(Named { id, came_by: None });
+    }
+    let came_by = Some(last.parse().ok()?);
+    Some(Named { id: Digest::from_sha256_hex(parts.next()?).ok()?, came_by })
+}
+
+fn read_link(path: &Path) -> Result<Option<Named>, StoreError> {
     match fs::read_link(path) {
-        Ok(target) => {
-            let hex = target.file_name().and_then(|name| name.to_str());
-            Ok(hex.and_then(|hex| Digest::from_sha256_hex(hex).ok()))
-        }
+        Ok(target) => Ok(parse_target(&target)),
         // ENOENT; EINVAL: something that is no link; ENOTDIR: damage.
         Err(error)
             if matches!(
@@ -179,10 +199,12 @@ mod tests {
         let texts = ["alpine", "[::1]:80/a/b:v1", &long, &longest];
         let all: Vec<Reference> = texts.iter().map(|t| t.parse().unwrap()).collect();
         assert_eq!(index.get(&all[0]).unwrap(), None);
+        let (a, b) = (Named { id: a, came_by: None }, Named { id: b.clone(), came_by: Some(b) });
         for reference in &all {
-            index.set(reference, &a).unwrap();
-            index.set(reference, &b).unwrap();
-            assert_eq!(index.get(reference).unwrap(), Some(b.clone()));
+            for named in [&a, &b, &a] {
+                index.set(reference, named).unwrap();
+                assert_eq!(index.get(reference).unwrap().as_ref(), Some(named));
+            }
         }
         fs::create_dir(dir.join("names/odd")).unwrap();
         assert_eq!(index.list().unwrap().len(), all.len());

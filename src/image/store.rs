@@ -15,7 +15,8 @@ use super::blobs::{self, BlobStore};
 use super::config::{ConfigError, ImageConfig, MAX_CONFIG};
 use super::layers::{LayerError, LayerStore};
 use super::lease::Lease;
-use super::names::NameIndex;
+use super::manifest::{Document, MAX_MANIFEST};
+use super::names::{NameIndex, Named};
 use super::registry::registries::Registries;
 use crate::spec::reference::ReferenceError;
 use crate::spec::{Digest, Platform, Reference, ShortNames};
@@ -110,7 +111,8 @@ pub struct ImageRecord {
     pub version: u32,
     /// SHA-256 of the configuration.
     pub id: Digest,
-    /// Manifests and indexes it came by, the latest first. Their bytes are in the content store.
+    /// Manifests and indexes it came by, the latest first; of an image found by a name, what that came by first of all.
+    /// Their bytes are in the content store.
     #[serde(default)]
     pub manifests: Vec<Digest>,
     /// Compressed layer archives that belong to it, if they were kept.
@@ -173,6 +175,8 @@ pub struct Image {
     pub names: Vec<Reference>,
     /// Names by digest (docker's `RepoDigests`), sorted.
     pub repo_digests: Vec<Reference>,
+    /// What the tagged names came by.
+    pub came_by: BTreeMap<Reference, Digest>,
 }
 
 /// All that starting a container needs of an image.
@@ -271,17 +275,40 @@ impl ImageStore {
     }
 
     fn resolve_here(&self, text: &str) -> Result<Image, StoreError> {
-        let (id, _) = self.find(text)?;
+        let (id, name) = self.find(text)?;
         let record = self
             .record(&id)?
             .ok_or_else(|| StoreError::NotFound(text.to_owned()))?;
         let mut image = bare(record);
-        for (name, target) in self.names.list()? {
-            if target == id {
-                image.push_name(name);
+        for (name, named) in self.names.list()? {
+            if named.id == id {
+                image.push_name(name, named);
             }
         }
+        if let Some(name) = name {
+            self.prefer(&mut image, &name)?;
+        }
         Ok(image)
+    }
+
+    /// Puts the manifest first by which the image came under this name.
+    ///
+    /// # Errors
+    /// When an index that is here cannot be read.
+    pub fn prefer(&self, image: &mut Image, name: &Reference) -> Result<(), StoreError> {
+        let Some(digest) = name.digest().or_else(|| image.came_by.get(name)) else { return Ok(()) };
+        let mut wanted = digest.clone();
+        let manifests = &mut image.record.manifests;
+        if let Some(raw) = self.blobs.read(&wanted, MAX_MANIFEST)?
+            && let Ok(Document::Index(index)) = Document::parse(&raw, None)
+            && let Some(entry) = index.manifests.into_iter().find(|entry| manifests.contains(&entry.digest))
+        {
+            wanted = entry.digest;
+        }
+        if let Some(at) = manifests.iter().position(|manifest| *manifest == wanted) {
+            manifests[..=at].rotate_right(1);
+        }
+        Ok(())
     }
 
     /// Record, configuration and layer directories for starting a container; no directory is scanned when `text` is a
@@ -383,9 +410,9 @@ impl ImageStore {
         for record in self.records()? {
             images.insert(record.id.clone(), bare(record));
         }
-        for (name, id) in self.names.list()? {
-            if let Some(image) = images.get_mut(&id) {
-                image.push_name(name);
+        for (name, named) in self.names.list()? {
+            if let Some(image) = images.get_mut(&named.id) {
+                image.push_name(name, named);
             }
         }
         for image in self.additional.iter().filter_map(|store| store.list().ok()).flatten() {
@@ -419,11 +446,15 @@ impl ImageStore {
             return Err(StoreError::DigestTag(name.to_string()));
         }
         let _lock = self.lock()?;
-        let (id, _) = self.find(image)?;
+        let (id, other) = self.find(image)?;
         if self.record(&id)?.is_none() {
             return Err(StoreError::NotFound(image.to_owned()));
         }
-        self.names.set(name, &id)?;
+        let came_by = match other {
+            Some(other) => other.digest().cloned().or(self.names.get(&other)?.and_then(|named| named.came_by)),
+            None => None,
+        };
+        self.names.set(name, &Named { id: id.clone(), came_by })?;
         Ok(id)
     }
 
@@ -476,17 +507,32 @@ impl ImageStore {
             parent: new.parent.clone(),
             id,
         };
-        if let Some(old) = self.record(&record.id)? {
+        let old = self.record(&record.id)?;
+        let is_new = old.is_none();
+        if let Some(old) = old {
             // The same image by another manifest: what that one refers to stays ours to remove.
             merge(&mut record.manifests, old.manifests);
             merge(&mut record.blobs, old.blobs);
             record.parent = record.parent.or(old.parent);
         }
         self.write_record(&record)?;
-        for name in names {
-            self.names.set(name, &record.id)?;
-        }
+        self.give_names(&record.id, names, new.manifests.first()).inspect_err(|_| {
+            // Without names nobody would find it, but on the list of what is here.
+            if is_new {
+                fs::remove_file(self.record_path(&record.id)).ok();
+            }
+        })?;
         Ok(Ok(record))
+    }
+
+    fn give_names(&self, id: &Digest, names: &[Reference], manifest: Option<&Digest>) -> Result<(), StoreError> {
+        for name in names {
+            // An index comes after its manifest.
+            let digested = names.iter().filter(|other| other.repository() == name.repository()).filter_map(Reference::digest);
+            let came_by = digested.last().or(manifest).filter(|_| name.digest().is_none()).cloned();
+            self.names.set(name, &Named { id: id.clone(), came_by })?;
+        }
+        Ok(())
     }
 
     /// Keeps layers, here or still to come, from being removed until the lease is dropped. Check afterwards that those
@@ -520,8 +566,8 @@ impl ImageStore {
                     Some(digest) => reference.digested(digest.clone()),
                     None => reference,
                 };
-                if let Some(id) = self.names.get(&reference)? {
-                    return Ok((id, Some(reference)));
+                if let Some(named) = self.names.get(&reference)? {
+                    return Ok((named.id, Some(reference)));
                 }
                 // Other tools put the names they build under localhost/ and export them so.
                 let local = Reference::parse(
@@ -533,16 +579,16 @@ impl ImageStore {
                 );
                 if let Ok(local) = local
                     && local != reference
-                    && let Some(id) = self.names.get(&local)?
+                    && let Some(named) = self.names.get(&local)?
                 {
-                    return Ok((id, Some(local)));
+                    return Ok((named.id, Some(local)));
                 }
                 // What the host's other tools take the name for, it may have been pulled as. Nothing is read before.
                 let usual = self.short == ShortNames::default();
                 let load = || Registries::load(&|name| std::env::var_os(name)).unwrap_or_default().candidates(text);
                 for candidate in if usual { load() } else { Vec::new() } {
-                    if let Some(id) = self.names.get(&candidate)? {
-                        return Ok((id, Some(candidate)));
+                    if let Some(named) = self.names.get(&candidate)? {
+                        return Ok((named.id, Some(candidate)));
                     }
                 }
             }
@@ -602,8 +648,11 @@ impl ImageStore {
 }
 
 impl Image {
-    fn push_name(&mut self, name: Reference) {
+    fn push_name(&mut self, name: Reference, named: Named) {
         if name.tag().is_some() {
+            if let Some(digest) = named.came_by {
+                self.came_by.insert(name.clone(), digest);
+            }
             self.names.push(name);
         } else {
             self.repo_digests.push(name);
@@ -616,6 +665,7 @@ fn bare(record: ImageRecord) -> Image {
         record,
         names: Vec::new(),
         repo_digests: Vec::new(),
+        came_by: BTreeMap::new(),
     }
 }
 

@@ -105,8 +105,10 @@ pub fn list(engine: &Engine, options: &ListOptions) -> Result<Vec<Row>, Error> {
 fn names(image: &Image, digests: bool, asked: bool, wanted: &dyn Fn(&Reference) -> bool) -> Vec<(String, String, String)> {
     let none = || "<none>".to_owned();
     let digest_of = |name: &Reference| {
-        let same = |other: &&Reference| other.domain() == name.domain() && other.path() == name.path();
-        image.repo_digests.iter().find(same).and_then(|found| found.digest()).map_or_else(none, ToString::to_string)
+        let mut same = image.repo_digests.iter().filter(|other| other.repository() == name.repository()).filter_map(Reference::digest);
+        let first = same.clone().next();
+        let by = image.came_by.get(name);
+        same.find(|digest| Some(*digest) == by).or(first).map_or_else(none, ToString::to_string)
     };
     let mut rows: Vec<_> = image
         .names

@@ -158,7 +158,7 @@ fn after_removal(store: &ImageStore, report: &RemoveReport) {
 /// No such image; a damaged one.
 pub fn inspect(engine: &Engine, name: &str) -> Result<Value, Error> {
     let store = store(engine);
-    let Image { record, names, repo_digests } = store.resolve(name)?;
+    let Image { record, names, repo_digests, .. } = store.resolve(name)?;
     let config = store.config(&record.id)?;
     let layers = LayerStore::open(store.data());
     let upper: Vec<_> = record.unique_layers().iter().rev().filter_map(|layer| layers.dir(layer)).collect();

@@ -139,7 +139,9 @@ fn all_tags(engine: &Engine, name: &str) -> Result<Vec<(Image, Reference)>, Erro
     for image in store.list()? {
         for tagged in &image.names {
             if tagged.repository() == bare.repository() {
-                work.push((image.clone(), tagged.clone()));
+                let mut image = image.clone();
+                store.prefer(&mut image, tagged)?;
+                work.push((image, tagged.clone()));
             }
         }
     }

@@ -105,9 +105,9 @@ fn look(engine: &Engine, options: CheckOptions, progress: &dyn Progress) -> Resu
     let images = store.list()?;
     let mut report = CheckReport { images: images.len(), ..CheckReport::default() };
     let ids: BTreeSet<&Digest> = images.iter().map(|image| &image.record.id).collect();
-    for (name, id) in store.names().list()? {
-        if !ids.contains(&id) {
-            found(&mut report, Kind::Name, name.familiar(), format!("it names the image {}, which is not here", id.short()));
+    for (name, named) in store.names().list()? {
+        if !ids.contains(&named.id) {
+            found(&mut report, Kind::Name, name.familiar(), format!("it names the image {}, which is not here", named.id.short()));
         }
     }
     // By content first: reading a bad configuration takes it away.

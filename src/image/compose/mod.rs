@@ -36,7 +36,7 @@ use super::archive::ArchiveError;
 use super::archive::tarw::{TarWriter, TreeOptions, Written};
 use super::config::{History, ImageConfig};
 use super::durable;
-use super::layers::{LayerError, LayerStore, LayerTxn};
+use super::layers::{LayerError, LayerStore};
 use super::lease::Lease;
 use super::store::{ImageRecord, ImageStore, NewImage};
 use super::unpack::pipe::HashedPipe;
@@ -126,7 +126,8 @@ pub fn add_upper<W: Write>(
 
 /// Makes a layer of an upper directory by renaming it into the store. On failure it is where it was.
 ///
-/// The directory must not be in use. When it is on another file system, it is copied and then left for the caller.
+/// Nobody may write to it any more. When it is on another file system, it is copied and then left for the caller; it is
+/// left too when the store has this very layer already, since others may have mounted either.
 ///
 /// # Errors
 /// When it cannot be read, hashed or renamed.
@@ -148,16 +149,15 @@ pub fn take_layer(
         txn.recorded(recorder)?;
     }
     let diff_id = hashing.0.finish();
-    if same_device(dir.as_fd(), txn.dir()) {
-        txn.take_tree(upper)?;
-    } else {
+    if !same_device(dir.as_fd(), txn.dir()) {
         drop(txn);
         return copy_layer(images, lease, options.single_id, |tar| {
             add_upper(images, tar, dir.as_fd(), &options)
         });
     }
     let opaque_root = is_opaque_root(dir.as_fd());
-    place(lease, txn, &diff_id, &report(&written, opaque_root))?;
+    lease.keep([&diff_id])?;
+    txn.commit_tree(&diff_id, &report(&written, opaque_root), upper)?;
     Ok(new_layer(diff_id, &written))
 }
 
@@ -214,19 +214,9 @@ pub fn copy_layer(
         size: report.bytes,
         archive_size: report.archive_bytes,
     };
-    place(lease, txn, &diff_id, &report)?;
+    lease.keep([&diff_id])?;
+    txn.commit_as(&diff_id, &report)?;
     Ok(layer)
-}
-
-fn place(
-    lease: &mut Lease,
-    txn: LayerTxn,
-    diff_id: &Digest,
-    report: &UnpackReport,
-) -> Result<(), ArchiveError> {
-    lease.keep([diff_id])?;
-    txn.commit_as(diff_id, report)?;
-    Ok(())
 }
 
 fn report(written: &Written, opaque_root: bool) -> UnpackReport {

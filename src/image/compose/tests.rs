@@ -111,6 +111,15 @@ fn taken_copied_and_written_layers_are_the_same_bytes() {
     assert!(again(&images) == bytes);
     // Its tree is the directory itself; written as a layer it is the same again.
     assert!(archive(&images, &layers.tree(&taken.diff_id), &options) == bytes);
+    // The same a second time: the layer is here, and the directory stays for those who have it mounted.
+    let double = scratch.0.join("double");
+    fs::create_dir(&double).unwrap();
+    let lower = [layers.tree(&taken.diff_id)];
+    let fill = std::process::Command::new("cp").arg("-a").arg(lower[0].join(".")).arg(&double).status().unwrap();
+    assert!(fill.success());
+    let again = take_layer(&images, &mut lease, &double, &options).unwrap();
+    assert_eq!(again.diff_id, taken.diff_id);
+    assert!(archive(&images, &double, &options) == bytes);
 }
 
 #[test]

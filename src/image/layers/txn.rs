@@ -108,27 +108,13 @@ impl LayerTxn {
         Ok(())
     }
 
-    /// Takes a whole directory (of the same file system) as the tree, in place of what was unpacked so far.
-    ///
-    /// # Errors
-    /// When it cannot be renamed; it is where it was then.
-    pub fn take_tree(&mut self, dir: &Path) -> Result<(), LayerError> {
-        let tree = self.store.tmp(&self.name).join(TREE);
-        // Ours is empty: then one rename puts the other in its place.
-        fs::rename(dir, &tree).map_err(LayerError::io("rename", dir))?;
-        self.tree = File::open(&tree)
-            .map_err(LayerError::io("open", &tree))?
-            .into();
-        Ok(())
-    }
-
     /// Puts the layer in place under the digest it was begun with.
     ///
     /// # Errors
     /// When it was begun without one, or renaming fails.
     pub fn commit(mut self, report: &UnpackReport) -> Result<PathBuf, LayerError> {
         match self.digest.clone() {
-            Some(digest) => self.place(&digest, report),
+            Some(digest) => self.place(&digest, report, None),
             None => Err(LayerError::io("name", &self.store.tmp(&self.name))(
                 io::ErrorKind::InvalidInput.into(),
             )),
@@ -140,19 +126,47 @@ impl LayerTxn {
     /// # Errors
     /// When renaming fails.
     pub fn commit_as(
+        self,
+        digest: &Digest,
+        report: &UnpackReport,
+    ) -> Result<PathBuf, LayerError> {
+        self.commit_named(digest, report, None)
+    }
+
+    /// As [`LayerTxn::commit_as`], with a whole directory of the same file system as its files, renamed into the store.
+    /// When the layer is here already the directory stays: others may have it mounted.
+    ///
+    /// # Errors
+    /// When renaming fails; the directory is where it was then.
+    pub fn commit_tree(
+        self,
+        digest: &Digest,
+        report: &UnpackReport,
+        dir: &Path,
+    ) -> Result<PathBuf, LayerError> {
+        self.commit_named(digest, report, Some(dir))
+    }
+
+    fn commit_named(
         mut self,
         digest: &Digest,
         report: &UnpackReport,
+        dir: Option<&Path>,
     ) -> Result<PathBuf, LayerError> {
         let store = self.store.clone();
         match store.begin(digest, &mut || ())? {
             Claim::Present(dir) => Ok(dir),
             // The claim keeps others away while ours takes the name; dropping it removes its empty directory.
-            Claim::Absent(_claim) => self.place(digest, report),
+            Claim::Absent(_claim) => self.place(digest, report, dir),
         }
     }
 
-    fn place(&mut self, digest: &Digest, report: &UnpackReport) -> Result<PathBuf, LayerError> {
+    fn place(
+        &mut self,
+        digest: &Digest,
+        report: &UnpackReport,
+        dir: Option<&Path>,
+    ) -> Result<PathBuf, LayerError> {
         let from = self.store.tmp(&self.name);
         let to = self.store.path(digest);
         let record = LayerRecord {
@@ -167,8 +181,18 @@ impl LayerTxn {
         if let Some(parent) = to.parent() {
             make_dir(parent)?;
         }
+        let Some(dir) = dir else { return self.put(digest, &from, &to) };
+        let tree = from.join(TREE);
+        // Ours is empty: then one rename puts the other in its place.
+        fs::rename(dir, &tree).map_err(LayerError::io("rename", dir))?;
+        self.put(digest, &from, &to).inspect_err(|_| {
+            fs::rename(&tree, dir).ok();
+        })
+    }
+
+    fn put(&mut self, digest: &Digest, from: &Path, to: &Path) -> Result<PathBuf, LayerError> {
         loop {
-            match fs::rename(&from, &to) {
+            match fs::rename(from, to) {
                 Ok(()) => break,
                 // Something that is no whole layer, else it would have been found.
                 Err(error)
@@ -179,7 +203,7 @@ impl LayerTxn {
                 {
                     self.store.remove(digest)?;
                 }
-                Err(error) => return Err(LayerError::io("rename", &from)(error)),
+                Err(error) => return Err(LayerError::io("rename", from)(error)),
             }
         }
         self.done = true;

@@ -192,7 +192,7 @@ pub fn push(
 
 /// What the manifests kept here say about compressed layers.
 struct Known {
-    /// Those of the image, with their bytes, the latest first.
+    /// Those of the image, with their bytes, in its record's order.
     own: Vec<(Vec<u8>, Manifest)>,
     /// By the digest of the uncompressed archive; the image's own first.
     blobs: BTreeMap<Digest, Vec<Descriptor>>,
@@ -205,7 +205,10 @@ impl Known {
         let mut known = Self { own: Vec::new(), blobs: BTreeMap::new(), places: BTreeMap::new() };
         let mut images = store.list()?;
         images.sort_by_key(|image| image.record.id != record.id);
-        for image in images {
+        for mut image in images {
+            if image.record.id == record.id {
+                image.record.manifests.clone_from(&record.manifests);
+            }
             let wanted = image.record.layers.iter().any(|layer| record.layers.contains(layer));
             for digest in image.record.manifests.iter().filter(|_| wanted) {
                 // What cannot be read is not known.

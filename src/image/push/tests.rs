@@ -87,7 +87,7 @@ fn what_is_made_here_arrives_and_comes_back() {
     let (_other, empty) = scratch("made-2");
     assert_eq!(pulled(&empty, &target).id, image.id);
     // Known by its digest now, and nothing is sent twice.
-    assert_eq!(store.names().get(&target.digested(pushed.digest.clone())).unwrap(), Some(image.id.clone()));
+    assert_eq!(store.resolve_id(&target.digested(pushed.digest.clone()).to_string()).unwrap(), image.id);
     fake.forget();
     let image = store.record(&image.id).unwrap().unwrap();
     let again = push(&store, &image, &name(&fake, "app:v2"), &options(), &Silent).unwrap();
@@ -99,6 +99,30 @@ fn what_is_made_here_arrives_and_comes_back() {
     // To another registry: the same bytes, compressed once more.
     let far = Fake::start();
     assert_eq!(push(&store, &image, &name(&far, "app:v1"), &options(), &Silent).unwrap().digest, pushed.digest);
+}
+
+#[test]
+fn one_image_under_two_compressions_goes_back_as_each_name_came() {
+    let (_scratch, store) = scratch("twice");
+    // One registry: the second form is not fetched, since the layer is here, so another could not get it from us.
+    let from = Fake::start();
+    let tar = archive("a", 100_000);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(4));
+    std::io::Write::write_all(&mut gzip, &tar).unwrap();
+    let forms = [("gzip", gzip.finish().unwrap()), ("zstd", zstd::encode_all(tar.as_slice(), 7).unwrap())];
+    let came = forms.map(|(tag, blob)| (tag, from.image(tag, "amd64", &[(blob, tar.clone())])));
+    for (tag, _) in &came {
+        pulled(&store, &name(&from, &format!("app:{tag}")));
+    }
+    for (tag, digest) in &came {
+        let there = name(&from, &format!("app:{tag}"));
+        store.tag(&there.to_string(), &format!("my:{tag}").parse().unwrap()).unwrap();
+        for text in [there.to_string(), format!("my:{tag}"), there.digested(digest.clone()).to_string()] {
+            let image = store.resolve(&text).unwrap();
+            let pushed = push(&store, &image.record, &name(&from, "other:x"), &options(), &Silent).unwrap();
+            assert_eq!(pushed.digest, *digest, "{text}");
+        }
+    }
 }
 
 #[test]

@@ -51,8 +51,8 @@ impl ImageStore {
         let records = self.records()?;
         let leased = lease::leased(&self.data)?;
         let ids: BTreeSet<&Digest> = records.iter().map(|record| &record.id).collect();
-        for (name, id) in self.names.list()? {
-            if !ids.contains(&id) {
+        for (name, named) in self.names.list()? {
+            if !ids.contains(&named.id) {
                 self.names.remove(&name)?;
             }
         }
@@ -109,7 +109,7 @@ impl ImageStore {
             .names
             .list()?
             .into_iter()
-            .filter_map(|(name, target)| (target == id).then_some(name))
+            .filter_map(|(name, named)| (named.id == id).then_some(name))
             .collect();
         mine.sort_by_key(|name| name.tag().is_none());
         let tagged = || mine.iter().filter(|name| name.tag().is_some());
@@ -194,7 +194,7 @@ impl ImageStore {
         in_use: &dyn Fn(&Digest) -> Option<String>,
         report: &mut RemoveReport,
     ) -> Result<(), StoreError> {
-        let named: BTreeSet<Digest> = self.names.list()?.into_iter().map(|(_, id)| id).collect();
+        let named: BTreeSet<Digest> = self.names.list()?.into_iter().map(|(_, named)| named.id).collect();
         let mut gone = Vec::new();
         let mut next = Some(id.clone());
         while let Some(id) = next.take() {

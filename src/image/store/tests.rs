@@ -61,7 +61,7 @@ fn finds_images_as_docker_does() {
         &["app:v1", "localhost/other"],
     );
     let pinned = reference("app").digested(record.manifests[0].clone());
-    store.names().set(&pinned, &record.id).unwrap();
+    store.names().set(&pinned, &Named { id: record.id.clone(), came_by: None }).unwrap();
     let long = record.id.to_string();
     let texts = [
         "app:v1",
@@ -104,7 +104,7 @@ fn removal_follows_dockers_rules() {
     let a = image(&store, &["base", "a"], "a", &["app:v1", "app:v2"]);
     let b = image(&store, &["base", "b"], "b", &["b"]);
     let pinned = reference("app").digested(a.manifests[0].clone());
-    store.names().set(&pinned, &a.id).unwrap();
+    store.names().set(&pinned, &Named { id: a.id.clone(), came_by: None }).unwrap();
     assert!(matches!(
         store.remove(a.id.hex(), Removal::force(false), &free),
         Err(StoreError::SeveralNames { count: 2, .. })

@@ -359,7 +359,7 @@ fn an_index_is_chosen_from() {
     let record = pull(&store, &name(&fake), &options, &Silent).unwrap();
     assert_eq!(record.platform, wanted);
     assert_eq!(record.manifests.len(), 2);
-    assert_eq!(store.names().get(&name(&fake).digested(digest)).unwrap(), Some(record.id.clone()));
+    assert_eq!(store.names().get(&name(&fake).digested(digest)).unwrap().map(|named| named.id), Some(record.id.clone()));
     options.platform = Some("linux/arm64".parse().unwrap());
     let error = pull(&store, &name(&fake), &options, &Silent).unwrap_err().to_string();
     assert!(error.contains("linux/s390x"), "{error}");
@@ -406,7 +406,7 @@ fn mirrors_come_first_and_may_fail() {
     options.endpoints = vec![at(&broken), at(&near), at(&far)];
     let reference: Reference = "reg.example/app:v1".parse().unwrap();
     let record = pull(&store, &reference, &options, &Silent).unwrap();
-    assert_eq!(store.names().get(&reference).unwrap(), Some(record.id));
+    assert_eq!(store.names().get(&reference).unwrap().map(|named| named.id), Some(record.id));
     assert!(near.count("GET", "/manifests/") == 1 && far.count("GET", "/blobs/") > 0);
     options.endpoints.pop();
     let (_other, empty) = scratch("mirrors-2");
