@@ -337,17 +337,20 @@ pub fn register(images: &ImageStore, draft: &Draft) -> Result<ImageRecord, Archi
     let config = to_json("image configuration", &draft.config)?;
     let manifest = manifest(images, &config, draft.format, &draft.annotations)?;
     let unique: BTreeSet<&Digest> = draft.config.rootfs.diff_ids.iter().collect();
+    let records: Vec<_> = unique.into_iter().filter_map(|layer| layers.record(layer)).collect();
     let new = NewImage {
         manifests: vec![images.blobs().put(&manifest)?],
         config,
-        size: unique.into_iter().filter_map(|layer| layers.record(layer)).map(|record| record.report.bytes).sum(),
+        size: records.iter().map(|record| record.report.bytes).sum(),
         parent: draft.parent.clone(),
         ..NewImage::default()
     };
     match images.add(&new, &draft.names)? {
         Ok(record) => {
             // Nothing depends on it now; without it the layers would be lost in a power cut.
-            durable::sync_in_background(images.data()).ok();
+            if records.iter().any(|record| !record.synced) {
+                durable::sync_in_background(images.data()).ok();
+            }
             Ok(record)
         }
         Err(missing) => {
