@@ -6629,7 +6629,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__unshare)
-            opts="-h --help"
+            opts="-h --rootless-netns --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

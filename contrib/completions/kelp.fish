@@ -648,6 +648,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand doctor" -l fix -d 'Put right w
 complete -c kelp -n "__fish_kelp_using_subcommand doctor" -l dry-run -d 'Show what --fix would do and do nothing'
 complete -c kelp -n "__fish_kelp_using_subcommand doctor" -s h -l help -d 'Show this help'
 complete -c kelp -n "__fish_kelp_using_subcommand gc" -s h -l help -d 'Show this help'
+complete -c kelp -n "__fish_kelp_using_subcommand unshare" -l rootless-netns -d 'In the network of the containers of user networks: their addresses can be reached from there'
 complete -c kelp -n "__fish_kelp_using_subcommand unshare" -s h -l help -d 'Show this help'
 complete -c kelp -n "__fish_kelp_using_subcommand mount" -l format -d 'Show as json' -r
 complete -c kelp -n "__fish_kelp_using_subcommand mount" -s a -l all -d 'All containers'

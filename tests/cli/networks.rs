@@ -504,3 +504,19 @@ fn published_ports_tell_the_client_apart() {
     kelp.ok(["rm", "-f", "-t", "0", "-a"]);
     kelp.nothing_left();
 }
+
+#[test]
+fn a_program_of_the_host_visits_the_networks() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    // With no container there yet: a way out, and a server of names.
+    let alone = kelp.run(["unshare", "--rootless-netns", "cat", "/proc/net/route", "/etc/resolv.conf"]);
+    assert!(alone.text().contains("tap0\t00000000") && alone.text().ends_with("nameserver 10.0.2.3"), "{alone:?}");
+    kelp.ok(["network", "create", "app"]);
+    up(&kelp, "web", &["--network", "app"], HTTPD);
+    let url = format!("http://{}/index.html", address(&kelp, "web", "app"));
+    until("the page", SOON, || kelp.run(["unshare", "--rootless-netns", "busybox", "wget", "-q", "-O", "-", &url]).text() == "hello from inside");
+    kelp.run(["unshare", "busybox", "wget", "-q", "-T", "2", "-O", "-", &url]).failure();
+    kelp.ok(["rm", "-f", "web"]);
+    kelp.no_process_left();
+}

@@ -183,6 +183,24 @@ pub fn pid(run: &Path) -> Result<u32, HolderError> {
     }
 }
 
+/// The network namespace of the holder, which is started if there is none, and a connection that keeps it. Call in the
+/// user's namespace and in the host's network.
+///
+/// # Errors
+/// What the holder says, or why there is none.
+pub fn visit(run: &Path) -> Result<(OwnedFd, OwnedFd), HolderError> {
+    for _ in 0..TRIES {
+        let socket = connect_or_start(run)?;
+        if protocol::send(socket.as_fd(), &Request::Visit, &[]).is_err() {
+            continue;
+        }
+        let Some((reply, mut fds)) = packet(socket.as_fd())? else { continue };
+        refused(reply)?;
+        return Ok((fds.pop().ok_or(Errno::PROTO).map_err(system("answer"))?, socket));
+    }
+    Err(HolderError::Dying)
+}
+
 /// Tells the holder, if there is one, that a network's name servers have changed.
 ///
 /// # Errors
@@ -196,6 +214,11 @@ pub fn update(run: &Path, network: &NetworkRecord) -> Result<(), HolderError> {
 
 /// The next packet; `None` when the connection has ended.
 fn answer(socket: BorrowedFd<'_>) -> Result<Option<Reply>, HolderError> {
+    Ok(packet(socket)?.map(|(reply, _)| reply))
+}
+
+/// As [`answer`], with the descriptors that come along.
+fn packet(socket: BorrowedFd<'_>) -> Result<Option<(Reply, Vec<OwnedFd>)>, HolderError> {
     let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
     let timeout = Timespec::try_from(PATIENCE).unwrap_or_default();
     loop {
@@ -206,7 +229,7 @@ fn answer(socket: BorrowedFd<'_>) -> Result<Option<Reply>, HolderError> {
             Err(errno) => return Err(system("poll")(errno)),
         }
     }
-    Ok(protocol::receive(socket, true).map_err(system("receive"))?.map(|(reply, _)| reply))
+    protocol::receive(socket, true).map_err(system("receive"))
 }
 
 fn connect_or_start(run: &Path) -> Result<OwnedFd, HolderError> {

@@ -91,6 +91,9 @@ pub enum Request {
     },
     /// Which process it is; answered with [`Reply::Pid`].
     Status,
+    /// Its network namespace, with a way out, for a program that enters it and keeps the connection meanwhile; answered
+    /// with [`Reply::Netns`].
+    Visit,
     /// What a name means, on any network.
     Resolve {
         /// The name.
@@ -118,6 +121,8 @@ pub enum Reply {
     Leases(Vec<Lease>),
     /// Its process id.
     Pid(u32),
+    /// A descriptor of its network namespace comes with it.
+    Netns,
     /// What was found.
     Found(Vec<FoundName>),
     /// It could not be done.

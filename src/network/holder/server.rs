@@ -193,7 +193,9 @@ impl Server {
             }
         };
         let reply = self.answer(index, request, fds.first()).unwrap_or_else(|message| Reply::Error { message });
-        if protocol::send(self.clients[index].socket.as_fd(), &reply, &[]).is_err() {
+        let own = [self.bridges.own()];
+        let fds = if matches!(reply, Reply::Netns) { &own[..] } else { &[] };
+        if protocol::send(self.clients[index].socket.as_fd(), &reply, fds).is_err() {
             self.clients[index].gone = true;
         }
     }
@@ -240,6 +242,13 @@ impl Server {
                 Ok(Reply::Ok)
             }
             Request::Status => Ok(Reply::Pid(std::process::id())),
+            Request::Visit => {
+                if self.slirp.is_none() {
+                    self.start_slirp()?;
+                    self.wait_for_slirp()?;
+                }
+                Ok(Reply::Netns)
+            }
             Request::Resolve { name } => {
                 let found = self.zones.read().unwrap_or_else(std::sync::PoisonError::into_inner).find(&name);
                 let found = found.into_iter().map(|found| FoundName {

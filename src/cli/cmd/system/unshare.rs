@@ -10,6 +10,9 @@ use crate::engine::system::unshare::unshare;
 /// Flags of `unshare`.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct UnshareArgs {
+    /// In the network of the containers of user networks: their addresses can be reached from there
+    #[arg(long)]
+    pub(super) rootless_netns: bool,
     /// The program and its arguments
     #[arg(value_name = "COMMAND", num_args = 0.., trailing_var_arg = true, allow_hyphen_values = false)]
     pub(super) command: Vec<OsString>,
@@ -26,11 +29,13 @@ mount ends with the program, and nothing of it shows on the host.";
 # Remove what a container's user left in a directory of yours
 $ kelp unshare rm -r data
 # Look into an image
-$ kelp unshare sh -c 'ls -l \"$(kelp image mount debian)/etc\"'";
+$ kelp unshare sh -c 'ls -l \"$(kelp image mount debian)/etc\"'
+# Ask a container of a user network by its address
+$ kelp unshare --rootless-netns curl http://10.89.0.2/";
     const FAMILY: Family = Family::Run;
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let Self { command } = self;
-        Err(unshare(context.engine()?, &command).into())
+        let Self { rootless_netns, command } = self;
+        Err(unshare(context.engine()?, &command, rootless_netns).into())
     }
 }
