@@ -66,3 +66,10 @@ fn user_networks_on_old_and_new_kernels() {
 fn files_on_an_older_kernel() {
     guest("5.10", "files.sh", None);
 }
+
+/// A home as on shared servers: on NFS, root squashed.
+#[test]
+#[ignore = "needs a virtual machine"]
+fn a_home_on_nfs() {
+    guest("6.1", "nfs.sh", None);
+}
