@@ -81,7 +81,9 @@ pub(super) fn overlay(engine: &Engine, lower: &[PathBuf], upper: Option<(&Path, 
         DirBuilder::new().recursive(true).mode(0o755).create(&empty).map_err(Error::io("create", &empty))?;
         lower.push(empty);
     }
-    match driver::choose_for(engine, false, IdMap::is_single_here(), &lower)? {
+    let own = upper.map(|(upper, _)| upper.to_owned());
+    let all: Vec<PathBuf> = lower.iter().cloned().chain(own).collect();
+    match driver::choose_for(engine, false, IdMap::is_single_here(), &all)? {
         Driver::Overlay => {
             let text = |path: &Path| path.display().to_string();
             let mounted = match upper {
@@ -104,6 +106,9 @@ pub(super) fn overlay(engine: &Engine, lower: &[PathBuf], upper: Option<(&Path, 
 fn serve(lower: &[PathBuf], upper: Option<(&Path, &Path)>, place: &Path) -> Result<(), Error> {
     let escaped = |path: &Path| path.display().to_string().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
     let mut words = format!("lowerdir={}", lower.iter().map(|path| escaped(path)).collect::<Vec<_>>().join(":"));
+    if IdMap::is_single_here() {
+        words.push_str(",xattr_permissions=0");
+    }
     if let Some((upper, work)) = upper {
         words.push_str(&format!(",upperdir={},workdir={}", escaped(upper), escaped(work)));
     }

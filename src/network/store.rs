@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::subnet::{IpRange, StaticRoute, Subnet};
@@ -191,9 +192,11 @@ impl Networks {
         let path = self.dir.join(".lock");
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(|source| StateError::Io { action: "open lock", path: path.clone(), source })?;
-        flock(&file, FlockOperation::LockExclusive)
-            .map_err(|errno| StateError::Io { action: "lock", path, source: errno.into() })?;
-        Ok(file)
+        match rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive)) {
+            // A home whose file system has no locks does without.
+            Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(file),
+            Err(errno) => Err(StateError::Io { action: "lock", path, source: errno.into() }.into()),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -69,8 +69,24 @@ fn owners_and_devices_are_recorded() {
     // A directory whose owner alone changed is a change.
     kelp.run(["run", "--name", "d", "--network", "none", "busybox", "chown", "33", "/root"]).success();
     kelp.run(["diff", "d"]).success().stdout("C /root");
-    // And they stay with the image.
+    // And they stay with the image, over either driver, also where a stopped container's files are looked at.
     kelp.ok(["commit", "c", "made"]);
+    for driver in ["overlay", "fuse"] {
+        if driver == "fuse" && !crate::support::host_has(&["fuse"]) {
+            continue;
+        }
+        kelp.ok(["--storage-driver", driver, "create", "--name", driver, "--network", "none", "made", "true"]);
+        let tar = kelp.work().join("stopped.tar");
+        kelp.ok(["--storage-driver", driver, "export", "-o", tar.to_str().unwrap(), driver]);
+        let shown = kelp.tool("/bin/busybox", ["tar", "tvf", tar.to_str().unwrap(), "f", "d/", "d/e/up"]).output().success().text();
+        for line in ["-rws--x--x 5/6 ", "drwxrwsr-x 7/8 ", "-rw-r--r-- 13/0 "] {
+            assert!(shown.contains(line), "{driver}: {shown}");
+        }
+        let here = kelp.work().join("new");
+        std::fs::write(&here, "new").unwrap();
+        kelp.ok(["--storage-driver", driver, "cp", here.to_str().unwrap(), &format!("{driver}:/d/new")]);
+        kelp.ok(["--storage-driver", driver, "start", "-a", driver]);
+    }
     kelp.run(["run", "--rm", "--network", "none", "--fake-ids", "full", "made", "stat", "-c", "%u:%g %a", "/f", "/d"])
         .success()
         .stdout("5:6 4711\n7:8 2775");
@@ -117,6 +133,7 @@ fn images_of_single_id_mode_are_right_with_many_ids() {
     kelp.run(["run", "--name", "c", "--network", "none", "busybox", "sh", "-c", script]).success();
     kelp.ok(["commit", "c", "made"]);
     kelp.ok(["rm", "c"]);
+    kelp.run(["run", "--name", "old", "--network", "none", "busybox", "sh", "-c", "stat -c %u:%g /f 2>/dev/null || { touch /f; chown 5:6 /f; }"]).success();
     // The user was given subordinate ids. The namespace of before is there as long as something is in it, and what a command
     // leaves to be done behind it is.
     std::fs::remove_file(kelp.config().join("config.toml")).unwrap();
@@ -129,6 +146,17 @@ fn images_of_single_id_mode_are_right_with_many_ids() {
     let shown = "5:6 4711\n7:8 755\ncharacter special file\n0\n9:9\n5:6";
     kelp.run(["run", "--name", "d", "--network", "none", "made", "sh", "-c", look]).success().stdout(shown);
     assert_eq!(exported(&kelp, "d", &["f", "d/"]).lines().filter(|line| line.ends_with("5/6") || line.ends_with("7/8")).count(), 2);
+    // What was not touched, a container of before, and an image made of that.
+    kelp.ok(["create", "--name", "e", "--network", "none", "made", "true"]);
+    for name in ["e", "old"] {
+        let owner = exported(&kelp, name, &["f"]);
+        assert!(owner.ends_with(" 5/6"), "{name}: {owner}");
+    }
+    kelp.run(["start", "-a", "old"]).success().stdout("5:6");
+    for flags in [&[][..], &["--squash"]] {
+        kelp.ok([&["commit"], flags, &["old", "renewed"]].concat());
+        kelp.run(["run", "--rm", "--network", "none", "renewed", "stat", "-c", "%u:%g", "/f"]).success().stdout("5:6");
+    }
     kelp.sh(&["--network", "none", "--userns", "keep-id"], "id -u").success().stdout(&rustix::process::getuid().as_raw().to_string());
     let file = kelp.file("Dockerfile", "FROM made\nRUN stat -c 'in a build %u:%g %a' /f && echo more >> /f\n");
     kelp.run([OsStr::new("build"), OsStr::new("--progress"), OsStr::new("plain"), OsStr::new("-t"), OsStr::new("built"), file.parent().unwrap().as_os_str()])

@@ -50,6 +50,9 @@ everyday() {
     same "bind mount ($1)" "$(tail -n 1 copy) $(stat -c %U copy)" "more u"
     kelp run --rm --network none -v data:/d image sh -c 'echo kept >/d/x'
     same "volume ($1)" "$(kelp run --rm --network none -v data:/d image cat /d/x)" kept
+    kelp network create net >/dev/null
+    same "network ($1)" "$(kelp run --rm --network net image cat /etc/file)" 'from the image'
+    kelp network rm net >/dev/null
     kelp system check >/dev/null 2>&1 || fail "check ($1)"
 }
 everyday "subordinate ids" 1 '33 44
@@ -70,4 +73,5 @@ su -c "sed -i /^u:/d /etc/subuid /etc/subgid"
 su -c "rm -rf /var/tmp/kelp-*"; rm -rf .local
 everyday "one id" 1 '0 0
 from the image'
+kelp system reset -f
 echo all good

@@ -21,6 +21,7 @@ use crate::spec::Digest;
 use crate::state::record::{ContainerRecord, MountKind};
 use crate::state::{Containers, Status};
 use crate::userns::IdMap;
+use crate::userns::owner::are_recorded;
 
 use super::attach::connect;
 use super::inside::{self, View};
@@ -93,6 +94,8 @@ fn make(
     let ids = if single_id { super::one_id::map(engine, record, &inside::layers_upwards(engine, record)) } else { IdMap::default() };
     let owners = |uid, gid| (inside::inside(&ids.uids, uid), inside::inside(&ids.gids, gid));
     let upper = engine.paths.container(&record.id).join("upper");
+    // Also those recorded when the user had one id.
+    let mut recorded = single_id || are_recorded(&upper);
     let upper = open(&upper)?;
     let own = compose::MOUNT_POINTS.iter().copied().filter(|path| {
         upper.as_ref().is_some_and(|upper| compose::is_mount_point(&store, upper.as_fd(), &below, Path::new(path)))
@@ -102,6 +105,7 @@ fn make(
     let layer: NewLayer = if options.squash {
         let mut layers: Vec<OwnedFd> = upper.into_iter().collect();
         for dir in inside::layers(engine, record)? {
+            recorded |= are_recorded(&dir);
             layers.extend(open(&dir)?);
         }
         draft.config.rootfs.diff_ids.clear();
@@ -109,7 +113,7 @@ fn make(
         compose::copy_layer(&store, &mut lease, single_id, |tar| {
             let tree = TreeOptions {
                 newest: options.newest,
-                overrides: single_id,
+                overrides: recorded,
                 skip: Some(&skip as Skip<'_>),
                 owners: Some(&owners),
                 ..TreeOptions::default()
@@ -118,7 +122,7 @@ fn make(
         })?
     } else {
         compose::copy_layer(&store, &mut lease, single_id, |tar| {
-            let layer = LayerOptions { below: &below, newest: options.newest, single_id, owners: Some(&owners), skip: Some(&skip) };
+            let layer = LayerOptions { below: &below, newest: options.newest, single_id: recorded, owners: Some(&owners), skip: Some(&skip) };
             match &upper {
                 Some(upper) => compose::add_upper(&store, tar, upper.as_fd(), &layer),
                 // Never started.

@@ -22,6 +22,7 @@ use crate::state::{ContainerRecord, Containers, RunRecord, StateError, Status, l
 use crate::sys::process::{NEWNS, NEWUSER, pidfd_open, set_ids, setns};
 use crate::sys::root::{self, Kind};
 use crate::sys::mount;
+use crate::userns::owner::are_recorded;
 use crate::userns::{Extent, IdMap};
 
 /// How long another command on the same stopped container is waited for.
@@ -226,7 +227,10 @@ fn overlay(dir: &Path, lower: &[PathBuf], driver: DriverChoice) -> Result<(Owned
         Ok(path)
     };
     let (upper, work, merged) = (part("upper")?, part("work")?, part("merged")?);
-    if driver != DriverChoice::Fuse {
+    let single = IdMap::is_single_here();
+    // Owners recorded when the user had one id are shown by kelp's own alone.
+    let recorded = !single && lower.iter().chain([&upper]).any(|dir| are_recorded(dir));
+    if driver != DriverChoice::Fuse && !recorded {
         let text = |path: &Path| path.display().to_string();
         let lower: Vec<String> = lower.iter().map(|path| text(path)).collect();
         match runtime::overlay(&lower, &text(&upper), &text(&work), &text(&merged), false) {
@@ -235,7 +239,8 @@ fn overlay(dir: &Path, lower: &[PathBuf], driver: DriverChoice) -> Result<(Owned
             Err(errno) => return Err(Error::Storage(format!("mount an overlay on {}: {errno}", merged.display()))),
         }
     }
-    let served = Served::new(lower, &upper, &work, &merged).map_err(|error| Error::Storage(error.to_string()))?;
+    // With one id its owners are read from the records, as over the kernel's.
+    let served = Served::new(lower, &upper, &work, &merged, single).map_err(|error| Error::Storage(error.to_string()))?;
     let root = rustix::fs::open(&merged, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| Error::io("open", &merged)(errno.into()))?;
     Ok((root, Some(served)))

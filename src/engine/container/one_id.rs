@@ -13,6 +13,7 @@ use crate::spec::security::FakeIds;
 use crate::state::record::ContainerRecord;
 use crate::spec::container::ImageSource;
 use crate::sys::{root, seccomp};
+use crate::userns::owner::{self, Owner};
 use crate::userns::{Extent, IdMap};
 
 /// The map of a container in a user's namespace of one id: its user, whoever that is in the image, is the caller.
@@ -20,6 +21,17 @@ pub(super) fn map(engine: &Engine, record: &ContainerRecord, layers: &[PathBuf])
     let (uid, gid) = user_of(engine, record, layers);
     let one = |inside| vec![Extent { inside, outside: 0, count: 1 }];
     IdMap { uids: one(uid), gids: one(gid) }
+}
+
+/// Notes at the root of a container's own files that owners are recorded in them, for the day their user has more ids.
+pub(super) fn mark(upper: &Path) {
+    let Ok(dir) = rustix::fs::open(upper, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) else { return };
+    if let Ok(stat) = rustix::fs::fstat(&dir)
+        && owner::find(&dir, &stat).is_none()
+    {
+        // Where there are no such attributes owners are not recorded either.
+        owner::record(&dir, Owner { uid: 0, gid: 0, ..Owner::of(&stat) }).ok();
+    }
 }
 
 /// Looks the user up in the files of the image. One that is not there is root here, and the error comes when the

@@ -312,7 +312,11 @@ fn root(engine: &Engine, record: &ContainerRecord, layers: &[std::path::PathBuf]
     // A volatile overlay cannot be mounted a second time: only for what is thrown away.
     let volatile = record.spec.lifecycle.remove;
     let shifted = is_shifted(record) && !single || layers.iter().any(|layer| is_foreign(layer));
-    let driver = super::driver::choose_for(engine, shifted, single, layers)?;
+    if single {
+        super::one_id::mark(&dir.join("upper"));
+    }
+    let all = [layers, &[dir.join("upper")]].concat();
+    let driver = super::driver::choose_for(engine, shifted, single, &all)?;
     Ok(match driver {
         super::driver::Driver::Overlay => Root::Overlay { lower, upper, work, target, volatile },
         super::driver::Driver::Fuse => Root::Fuse { lower, upper, work, target, volatile },

@@ -128,8 +128,12 @@ pub fn prune(engine: &Engine, filters: &[String]) -> Result<Vec<String>, Error> 
     let filters = Filters::parse(filters, &["label", "label!", "until"])?;
     let until = filter::until(&filters)?;
     let networks = Networks::new(&engine.paths);
-    let _lock = networks.lock()?;
     let mut removed = Vec::new();
+    // A home that cannot be written, and has none, is no obstacle.
+    if networks.list()?.0.is_empty() {
+        return Ok(removed);
+    }
+    let _lock = networks.lock()?;
     for network in networks.list()?.0 {
         let old = until.is_none_or(|until| network.created < until);
         if old && filters.labels(&network.labels) && users(engine, &network)?.is_empty() {

@@ -205,12 +205,13 @@ pub struct Served {
 }
 
 impl Served {
-    /// Mounts directories (topmost first) under `upper` at `target`, and returns when the overlay is served.
+    /// Mounts directories (topmost first) under `upper` at `target`, and returns when the overlay is served. `plain`:
+    /// owners are those of the files, and recorded ones (`user.containers.override_stat`) are for the reader to see.
     ///
     /// # Errors
     /// As [`mount`]; [`Error::Mount`] with `EIO` if the server ended at once.
-    pub fn new(lower: &[PathBuf], upper: &Path, work: &Path, target: &Path) -> Result<Self, Error> {
-        let mut words = OsString::from("lowerdir=");
+    pub fn new(lower: &[PathBuf], upper: &Path, work: &Path, target: &Path, plain: bool) -> Result<Self, Error> {
+        let mut words = OsString::from(if plain { "xattr_permissions=0,lowerdir=" } else { "lowerdir=" });
         for (index, dir) in lower.iter().enumerate() {
             if index > 0 {
                 words.push(":");
