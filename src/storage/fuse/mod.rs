@@ -5,8 +5,9 @@
 //!
 //! Reading order: [`Options`], `node` (what the kernel knows), `overlay` (layers, and how a node's
 //! real file is reached), `lookup`, `listing`, `copyup`, then one file for each group of changes;
-//! `server` is the protocol, `turns` how many threads serve it. System calls act on directory descriptors, never follow a symbolic
-//! link, and never leave a layer. The layers must not be changed by others while mounted.
+//! `server` is the protocol, `turns` how many threads serve it and how they wait. System calls act on
+//! directory descriptors, never follow a symbolic link, and never leave a layer. The layers must not be
+//! changed by others while mounted.
 //!
 //! Known limits: no `O_TMPFILE` (`EOPNOTSUPP`; the protocol crate lacks the request); a file of a lower
 //! layer with several names keeps together the names looked up while it is in use; a directory that is

@@ -249,8 +249,9 @@ impl Filesystem for Server {
         }
     }
 
-    fn forget(&self, _request: &Request, ino: INodeNo, count: u64) {
-        let _turn = self.overlay.turns.take();
+    fn forget(&self, request: &Request, ino: INodeNo, count: u64) {
+        // Of those that came together each comes here, with the same number.
+        let _aside = self.overlay.turns.aside(request.unique().0);
         self.overlay.table.forget(ino.0, count);
     }
 
