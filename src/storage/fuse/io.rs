@@ -8,25 +8,28 @@ use rustix::fs::{self, FallocateFlags, SeekFrom, StatVfs};
 use rustix::io::{Errno, ReadWriteFlags, Result, pread, preadv2, retry_on_intr};
 
 use super::copyup::write_all;
-use super::node::{Node, UPPER, read};
+use super::node::{Fd, Node, UPPER, read};
 use super::overlay::Overlay;
 
 const PAGE: u64 = 4096;
 
-/// A piece written that may be made to wait for the disk.
+/// A piece written or copied that may be made to wait for the disk.
 const LARGE: usize = 128 * 1024;
 
 impl Overlay {
     /// Fills `buffer` from `at`; fewer bytes mean the end of the file.
     pub(super) fn read(&self, node: &Arc<Node>, at: u64, buffer: &mut [u8]) -> Result<usize> {
         let fd = self.reader(node)?;
-        // What is in memory at once, the rest with another thread free for other requests.
-        let ready = preadv2(&fd, &mut [IoSliceMut::new(buffer)], at, ReadWriteFlags::NOWAIT).unwrap_or(0);
-        if ready == buffer.len() || (ready > 0 && !(at + ready as u64).is_multiple_of(PAGE)) {
-            return Ok(ready);
+        let mut done = 0;
+        // A tmpfs never waits, and refuses to be asked.
+        if !self.is_in_memory(read(&node.state).layer) {
+            // What is in memory at once, the rest with another thread free for other requests.
+            done = preadv2(&fd, &mut [IoSliceMut::new(buffer)], at, ReadWriteFlags::NOWAIT).unwrap_or(0);
+            if done == buffer.len() || (done > 0 && !(at + done as u64).is_multiple_of(PAGE)) {
+                return Ok(done);
+            }
+            self.turns.slow();
         }
-        self.turns.slow();
-        let mut done = ready;
         while done < buffer.len() {
             let place = at + done as u64;
             done += match retry_on_intr(|| pread(&fd, &mut buffer[done..], place))? {
@@ -93,9 +96,17 @@ impl Overlay {
     ) -> Result<usize> {
         let target = self.writer(to.0)?;
         let source = self.reader(from.0)?;
-        self.turns.slow();
+        if len >= LARGE || !self.is_at_hand(from.0, &source, from.1) {
+            self.turns.slow();
+        }
         let (mut read_at, mut write_at) = (from.1, to.1);
         retry_on_intr(|| fs::copy_file_range(&source, Some(&mut read_at), &target, Some(&mut write_at), len))
+    }
+
+    /// Whether a file, open as `fd`, can be read from `at` without waiting for a disk, as far as its first byte tells.
+    fn is_at_hand(&self, node: &Node, fd: &Fd, at: u64) -> bool {
+        let read_byte = || preadv2(fd, &mut [IoSliceMut::new(&mut [0])], at, ReadWriteFlags::NOWAIT);
+        self.is_in_memory(read(&node.state).layer) || read_byte().is_ok()
     }
 
     /// Space and names of the file system that takes the changes.

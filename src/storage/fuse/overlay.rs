@@ -30,6 +30,8 @@ struct Layer {
     overrides: bool,
     /// Which of the file systems that hold the layers.
     device: u64,
+    /// Its file system has no disk to wait for.
+    in_memory: bool,
 }
 
 /// An overlay of directories.
@@ -51,6 +53,9 @@ pub(super) struct Overlay {
 
 /// How long an overlay that uses the same work directory is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a tmpfs says it is.
+const TMPFS: i64 = 0x0102_1994;
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
@@ -117,7 +122,9 @@ impl Overlay {
             let fd = open_root(path, why)?;
             let device = fs::fstat(&fd).map_err(|errno| Error::Layer { path: path.clone(), why, errno })?.st_dev;
             let has = fs::fgetxattr(&fd, ids::OVERRIDE, &mut [0; 256][..]).is_ok();
-            layers.push(Layer { overrides: !options.plain_owners && (has || (number == UPPER && options.xattr_permissions)), device });
+            let overrides = !options.plain_owners && (has || (number == UPPER && options.xattr_permissions));
+            let in_memory = fs::fstatfs(&fd).is_ok_and(|s| i64::try_from(s.f_type) == Ok(TMPFS));
+            layers.push(Layer { overrides, device, in_memory });
             let fd = Arc::new(fd);
             reals.push(Arc::new(Real::new(number, Some(fd.clone()))));
             Ok(fd)
@@ -131,7 +138,7 @@ impl Overlay {
         }
         if work.is_none() {
             // Layer numbers are places in `layers`: keep the upper one's free.
-            layers.insert(0, Layer { overrides: false, device: 0 });
+            layers.insert(0, Layer { overrides: false, device: 0, in_memory: false });
         }
         let (max_dirs, max_files) = descriptors(reals.len());
         let root = State { layer: reals[0].layer, reals: Arc::new(reals), ..State::default() };
@@ -242,6 +249,11 @@ impl Overlay {
 
     pub(super) fn has_overrides(&self, layer: u16) -> bool {
         self.layers.get(usize::from(layer)).is_some_and(|l| l.overrides)
+    }
+
+    /// Whether a layer's files are read without waiting.
+    pub(super) fn is_in_memory(&self, layer: u16) -> bool {
+        self.layers.get(usize::from(layer)).is_some_and(|l| l.in_memory)
     }
 
     /// The attributes of `node`.
