@@ -78,7 +78,7 @@ impl Overlay {
             return Ok(false);
         }
         let mode = self.getattr(node)?.st_mode;
-        let suid = without_suid(mode) != mode;
+        let suid = is_suid(mode);
         write(&node.state).no_suid = !suid;
         Ok(suid)
     }
@@ -86,11 +86,16 @@ impl Overlay {
     /// Drops set-user-id and set-group-id after a write by somebody who may not keep them.
     pub(super) fn drop_suid(&self, node: &Arc<Node>) -> Result<()> {
         let mode = self.getattr(node)?.st_mode;
-        if without_suid(mode) == mode {
+        if !is_suid(mode) {
             return Ok(());
         }
         self.setattr(node, &Changes { mode: Some(without_suid(mode)), ..Changes::default() }).map(drop)
     }
+}
+
+/// Whether a write ends something of a mode.
+pub(super) fn is_suid(mode: u32) -> bool {
+    without_suid(mode) != mode
 }
 
 /// A mode without set-user-id, and without set-group-id where that is not a lock mark.

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags, Stat, XattrFlags};
 use rustix::io::{Errno, Result};
 
+use super::attr::is_suid;
 use super::copyup::link_target;
 use super::ids::{self, Override};
 use super::node::{Fd, Key, Node, Real, Reals, State, UPPER, write};
@@ -167,7 +168,8 @@ impl Overlay {
             Ok(fd)
         })?;
         let stat = self.stat(&Target::Open(fd.clone()), UPPER)?;
-        let state = State { io: Some(fd), no_capability: true, ..State::default() };
+        let no_suid = !is_suid(stat.st_mode);
+        let state = State { io: Some(fd), no_capability: true, no_suid, ..State::default() };
         let (node, new) = self.made(parent, name, &stat, state);
         if new {
             self.count_file(&node);

@@ -121,8 +121,7 @@ impl Overlay {
             return Err(Errno::NOTEMPTY);
         }
         let below = layer != UPPER || self.is_below(parent, name)?;
-        let at = self.dir_of(parent, layer)?;
-        let held = hold(node, &at, name, layer)?;
+        let held = self.dir_of(node, layer)?;
         let mut state = write(&node.state);
         if layer == UPPER {
             self.remove_upper_dir(parent, name, dir, below)?;
