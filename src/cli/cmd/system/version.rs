@@ -23,8 +23,13 @@ $ kelp version -f \"{{.Client.Version}}\"";
 
     fn run(self, _: &Context) -> Result<Exit, Failure> {
         let value = system::version();
+        // Templates of docker's ask for what kelp has not; people need not read it.
+        let mut shown = value["Client"].clone();
+        if let Some(fields) = shown.as_object_mut() {
+            fields.retain(|_, field| field != "");
+        }
         match self.format.as_deref().map(str::trim) {
-            None | Some("") => ui::print(&super::info::plain(&value["Client"]))?,
+            None | Some("") => ui::print(&super::info::plain(&shown))?,
             Some("json") => ui::line(value)?,
             template => ui::print(&inspect::render(&[value], template)?)?,
         }
