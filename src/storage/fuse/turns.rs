@@ -8,8 +8,9 @@
 //! That one does not sleep at once: it looks for the next request for a while (`WINDOW`), and lets others go first on its
 //! processor between the looks. Where a second processor is idle, each request of `tar` or `cp` wakes two sleepers across
 //! processors, the server and then the client, and that takes longer than all the rest; the server's half is saved. With two
-//! processors and nothing else to do unpacking a tar and writing small files take 0.6 of the time, `cp -a` and `rm -rf` 0.7
-//! to 0.8, a first reading 0.9, for as much of the processors or a sixth more: to be woken costs nearly what looking does.
+//! processors and nothing else to do unpacking a tar and writing small files take 0.6 of the time, `cp -a` 0.75, a first
+//! reading and `rm -rf` 0.8 to 0.9, for as much of the processors or up to a quarter more: to be woken costs nearly what
+//! looking does.
 //! Where both are busy, or there is one, little changes.
 //!
 //! It looks only while four of five requests come soon. What it does not see by looking it learns from how long it slept, so
