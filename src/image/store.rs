@@ -528,8 +528,8 @@ impl ImageStore {
     fn give_names(&self, id: &Digest, names: &[Reference], manifest: Option<&Digest>) -> Result<(), StoreError> {
         for name in names {
             // An index comes after its manifest.
-            let digested = names.iter().filter(|other| other.repository() == name.repository()).filter_map(Reference::digest);
-            let came_by = digested.last().or(manifest).filter(|_| name.digest().is_none()).cloned();
+            let mut digested = names.iter().filter(|other| other.repository() == name.repository()).filter_map(Reference::digest);
+            let came_by = digested.next_back().or(manifest).filter(|_| name.digest().is_none()).cloned();
             self.names.set(name, &Named { id: id.clone(), came_by })?;
         }
         Ok(())
