@@ -3,8 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::fs::Mode;
+
 use crate::engine::Error;
 use crate::image::registry::download::redacted;
+
+/// What BuildKit has files of contexts from elsewhere made with.
+pub(super) const PLAIN: Mode = Mode::from_raw_mode(0o022);
 
 /// A repository, a version of it and a directory in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +119,8 @@ impl Repository {
     }
 
     fn git(&self, dir: &Path, args: &[&str]) -> Result<String, Error> {
+        // Modes of files are the repository's, whoever builds.
+        let mask = rustix::process::umask(PLAIN);
         let output = Command::new("git")
             .arg("-C")
             .arg(dir)
@@ -126,11 +133,12 @@ impl Repository {
             .env_remove("GIT_DIR")
             .env_remove("GIT_WORK_TREE")
             .stdin(Stdio::null())
-            .output()
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Error::Usage("git is needed for repositories and is not installed".to_owned()),
-                _ => Error::io("execute", "git")(error),
-            })?;
+            .output();
+        rustix::process::umask(mask);
+        let output = output.map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::Usage("git is needed for repositories and is not installed".to_owned()),
+            _ => Error::io("execute", "git")(error),
+        })?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
@@ -236,7 +244,7 @@ fn is_hex(text: &str) -> bool {
 }
 
 /// A value of an address without its `%XX`.
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, more)) = rest.split_first() {

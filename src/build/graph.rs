@@ -56,12 +56,12 @@ impl Graph {
             };
             // A named context stands in for a stage of that name.
             if let From::Stage(other) = from
-                && let Some(name) = file.stages[other].name.as_ref().filter(|name| options.contexts.contains_key(*name))
+                && let Some(name) = file.stages[other].name.as_ref().filter(|name| options.named_context(name).is_some())
             {
                 from = From::Image(name.clone());
             }
             if let From::Image(name) = &from
-                && let Some(NamedContext::Stage(stage)) = options.contexts.get(name)
+                && let Some(NamedContext::Stage(stage)) = options.named_context(name)
                 && let Some(other) = file.find_stage(stage).filter(|other| *other != index)
             {
                 from = From::Stage(other);
@@ -71,7 +71,7 @@ impl Graph {
                 needs.insert(stage);
             }
             for name in sources(&file, index) {
-                match options.contexts.get(&name) {
+                match options.named_context(&name) {
                     None => needs.extend(file.find_stage(&name).filter(|other| *other < index)),
                     Some(NamedContext::Stage(stage)) => needs.extend(file.find_stage(stage).filter(|other| *other != index)),
                     Some(NamedContext::Directory(_) | NamedContext::Image(_) | NamedContext::Remote(_)) => {}

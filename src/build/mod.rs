@@ -15,6 +15,7 @@ mod graph;
 mod key;
 pub mod options;
 mod output;
+mod packed;
 pub mod progress;
 pub mod prune;
 pub mod source;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::engine::options::{PullOptions, PushOptions};
 pub use crate::image::compose::Format;
-use crate::spec::{ContainerSpec, NetworkMode, Platform};
+use crate::spec::{ContainerSpec, NetworkMode, Platform, Reference, ShortNames};
 
 /// A build.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +79,23 @@ pub struct BuildOptions {
     pub format: Format,
     /// `--omit-history`.
     pub omit_history: bool,
+}
+
+impl BuildOptions {
+    /// What `--build-context` says of a name: of an image all its spellings are one.
+    pub fn named_context(&self, name: &str) -> Option<&NamedContext> {
+        self.contexts.get(&context_name(name))
+    }
+}
+
+/// A name of `--build-context`, or of what it may stand in for, without what goes without saying (`docker.io/library/`,
+/// `:latest`).
+pub fn context_name(name: &str) -> String {
+    match Reference::parse(name, &ShortNames::default()) {
+        Ok(reference) if reference.tag() == Some("latest") && reference.digest().is_none() => reference.familiar_name(),
+        Ok(reference) => reference.familiar(),
+        Err(_) => name.to_owned(),
+    }
 }
 
 /// `--build-context NAME=…`.

@@ -3,10 +3,12 @@
 //! Whatever goes is missed by nobody but the next build: a step that is not here is made again. Layers that images have
 //! stay with those images.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::cache::{Cache, Outcome};
+use super::cache::{Cache, Entry, Outcome};
 use crate::engine::{Engine, Error};
+use crate::spec::Digest;
 
 /// What was used within this time stays while other builds run, seconds.
 const RECENT: i64 = 3600;
@@ -44,14 +46,18 @@ pub struct Item {
 /// # Errors
 /// When it cannot be read.
 pub fn list(engine: &Engine) -> Result<Vec<Item>, Error> {
-    crate::engine::build::inside(engine, |_| all(&Cache::open(&engine.paths.data)))
+    crate::engine::build::inside(engine, |_| all(engine, &Cache::open(&engine.paths.data)))
 }
 
-fn all(cache: &Cache) -> Result<Vec<Item>, Error> {
+fn all(engine: &Engine, cache: &Cache) -> Result<Vec<Item>, Error> {
     let mut items = Vec::new();
+    let images = crate::engine::image::store(engine).records()?;
+    let in_images: BTreeSet<&Digest> = images.iter().flat_map(|image| &image.layers).collect();
     for (id, used, entry) in cache.list()? {
-        let shared = entry.as_ref().is_some_and(|entry| matches!(entry.outcome, Outcome::Layer(_)));
-        let size = entry.as_ref().filter(|entry| entry.outcome == Outcome::Own).map_or(0, |entry| entry.size);
+        // A layer counts with the images that have it; without one it is the cache that keeps it.
+        let is_shared = |entry: &Entry| matches!(&entry.outcome, Outcome::Layer(layer) if in_images.contains(layer));
+        let shared = entry.as_ref().is_some_and(is_shared);
+        let size = entry.as_ref().filter(|entry| !is_shared(entry)).map_or(0, |entry| entry.size);
         let what = entry.map_or_else(|| "(unusable)".to_owned(), |entry| entry.what);
         items.push(Item { id, what, size, used, shared, mount: false });
     }
@@ -106,7 +112,7 @@ pub fn prune(engine: &Engine, options: &PruneOptions) -> Result<Vec<Item>, Error
         let alone = cache.alone()?;
         let now = crate::format::time::now() / 1_000_000_000;
         let mut gone = Vec::new();
-        for item in chosen(all(&cache)?, options, now, alone.is_none()) {
+        for item in chosen(all(engine, &cache)?, options, now, alone.is_none()) {
             let removed = if item.mount {
                 cache.remove_mount(&engine.paths.data.join("build/mounts").join(&item.id))
             } else {
@@ -119,6 +125,8 @@ pub fn prune(engine: &Engine, options: &PruneOptions) -> Result<Vec<Item>, Error
         drop(alone);
         cache.clear()?;
         cache.sweep();
+        // Layers that only the cache kept.
+        crate::engine::system::prune::collect(engine)?;
         Ok(gone)
     })
 }

@@ -4,7 +4,7 @@
 //! What comes from elsewhere is put into a directory of the build cache's that goes with the build.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use rustix::fs::OFlags;
 
 use super::cache::{Cache, Scratch};
 use super::git::Repository;
+use super::packed;
 use crate::engine::{Engine, Error};
 use crate::image::compression::{Compression, Decoder};
 use crate::image::registry::download::download;
@@ -84,14 +85,14 @@ pub fn fetch(engine: &Engine, context: &str, directory: &Path) -> Result<Fetched
 }
 
 /// An archive, or the text of a Dockerfile.
-fn stream(engine: &Engine, mut input: Box<dyn std::io::BufRead>, what: &str) -> Result<Fetched, Error> {
+fn stream(engine: &Engine, mut input: Box<dyn std::io::BufRead + Send>, what: &str) -> Result<Fetched, Error> {
     let failed = |error: std::io::Error| Error::io("read", what)(error);
     let start = input.fill_buf().map_err(failed)?;
-    let packed = Compression::detect(start).map_err(failed)? != Compression::None;
+    let program = packed::program(start);
+    let packed = program.is_some() || Compression::detect(start).map_err(failed)? != Compression::None;
     let is_archive = packed || start.first_chunk::<512>().is_some_and(unpack::is_header);
     if !is_archive {
-        let mut text = String::new();
-        input.take(MAX_DOCKERFILE).read_to_string(&mut text).map_err(failed)?;
+        let text = read(input, Path::new(what))?;
         if text.trim().is_empty() {
             return Err(Error::Usage(format!("{what} is empty: it must be an archive or a Dockerfile")));
         }
@@ -101,8 +102,17 @@ fn stream(engine: &Engine, mut input: Box<dyn std::io::BufRead>, what: &str) -> 
     let dir = scratch.subdir("context")?;
     let top = File::open(&dir).map_err(Error::io("open", &dir))?;
     let options = UnpackOptions { owners: Owners::Caller, whiteouts: Whiteouts::Literal, ..UnpackOptions::default() };
-    let reader = Decoder::new(input).map_err(failed)?;
-    unpack::unpack_layer(reader, top.as_fd(), &options).map_err(|error| Error::Usage(format!("{what}: {error}")))?;
+    // Directories the archive does not list are as BuildKit makes them.
+    let mask = rustix::process::umask(super::git::PLAIN);
+    let unpacked = match program {
+        Some(program) => packed::unpack_stream(program, input, top.as_fd(), &options),
+        None => {
+            let reader = Decoder::new(input).map_err(failed)?;
+            unpack::unpack_layer(reader, top.as_fd(), &options).map(drop).map_err(|error| error.to_string())
+        }
+    };
+    rustix::process::umask(mask);
+    unpacked.map_err(|reason| Error::Usage(format!("{what}: {reason}")))?;
     let time = newest(&dir);
     Ok(Fetched { dir: Some(dir), dockerfile: None, remote: true, time, _scratch: Some(scratch) })
 }
@@ -166,7 +176,9 @@ impl Fetched {
             return Ok(Found { text: read(file, &path)?, name: (*name).to_owned(), path: Some(path) });
         }
         Err(Error::Usage(match asked {
+            Some(asked) if directory.join(asked).is_dir() => format!("--file {asked}: it is a directory, not a Dockerfile"),
             Some(asked) => format!("no Dockerfile {asked}: not in the current directory and not in the context"),
+            None if self.remote => "no Dockerfile in the context: it must be called Dockerfile or Containerfile, or be named with --file".to_owned(),
             None => format!("no Dockerfile in {}: it must be called Dockerfile or Containerfile, or be named with --file", dir.display()),
         }))
     }
@@ -217,5 +229,12 @@ fn read(file: impl Read, path: &Path) -> Result<String, Error> {
     if bytes.len() as u64 > MAX_DOCKERFILE {
         return Err(Error::Usage(format!("{} is too large for a Dockerfile", path.display())));
     }
-    String::from_utf8(bytes).map_err(|_| Error::Usage(format!("{} is not UTF-8 text", path.display())))
+    // Comments may be in any encoding; where they are is the Dockerfile's reader's to say.
+    let comments = |bytes: &[u8]| {
+        let plain = |line: &[u8]| std::str::from_utf8(line).is_ok() || line.trim_ascii_start().starts_with(b"#");
+        bytes.split(|byte| *byte == b'\n').all(plain).then(|| String::from_utf8_lossy(bytes).into_owned())
+    };
+    String::from_utf8(bytes)
+        .or_else(|error| comments(error.as_bytes()).ok_or(()))
+        .map_err(|()| Error::Usage(format!("{} is not UTF-8 text", path.display())))
 }

@@ -2,6 +2,7 @@
 //! into the files that are mounted in it. Their content is the business of [`super::hosts`] and [`super::dns`].
 
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -51,7 +52,13 @@ impl NameFiles {
     /// The first file that cannot be written, or an entry that cannot be made.
     pub fn write(&self, leases: &[Lease], host: &str) -> Result<(), String> {
         let put = |path: &Path, text: String| {
-            std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+            let written = std::fs::write(path, text);
+            // All users of the container read them, whatever the mask of who wrote them first.
+            if written.is_ok() {
+                // One that the container gave to somebody else is left as it is.
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).ok();
+            }
+            written.map_err(|error| format!("cannot write {}: {error}", path.display()))
         };
         if let Some(path) = &self.hosts {
             put(path, self.hosts_text(leases)?)?;

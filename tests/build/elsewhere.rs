@@ -93,6 +93,16 @@ fn git_repositories() {
         build(&kelp, &format!("{url}{tail}"), &["-t", "app"]).success();
         assert_eq!(sh(&kelp, "app", "cat /f"), want, "{tail}");
     }
+    // Modes are the repository's, whoever builds: of a context and of what is added.
+    for mask in ["077", "0", "022"] {
+        let script = format!("umask {mask}; exec $K build --progress plain --network none --no-cache -f - '{url}#v1:sub'");
+        let text = format!("FROM busybox\nCOPY . /ctx\nADD {url}#v1 /add\nRUN stat -c '%n %a' /ctx /ctx/f /add/sub /add/top /etc/hosts\n");
+        let out = kelp.tool("sh", ["-c", &script]).env("K", crate::support::program()).stdin(text).output();
+        out.success();
+        for want in ["/ctx 755", "/ctx/f 644", "/add/sub 755", "/add/top 644", "/etc/hosts 644"] {
+            out.stderr_has(want);
+        }
+    }
     build(&kelp, &format!("{url}?branch=next&commit={commit}&subdir=sub"), &[]).failure().stderr_has("checksum mismatch");
     build(&kelp, &format!("{url}#nothing"), &[]).failure().stderr_has("repo.git#nothing");
     // CVE-2026-33748: a directory that is a link leads nowhere.
@@ -146,7 +156,7 @@ fn downloads() {
     context(&kelp, "ctx", &[("Dockerfile", &text)]);
     let built = build(&kelp, "ctx", &[]);
     built.success();
-    for want in ["plainplainpackedpack.tar", "600 0:0", "755 3:4", "1000000000", " evil"] {
+    for want in ["plainplainpackedpack.tar", "600 0:0", "755 3:4", "1000000000", " named"] {
         built.stderr_has(want);
     }
     assert!(!kelp.dir().join("evil").exists() && !kelp.work().join("evil").exists());
@@ -221,6 +231,14 @@ fn named_contexts() {
     let flags = ["dir=more", &*git, &*tar, "stage=target:own", "image=docker-image://busybox", "base=oci-layout://layout:latest"];
     let flags: Vec<&str> = flags.iter().flat_map(|flag| ["--build-context", flag]).collect();
     build(&kelp, "ctx", &flags).success().stderr_has("hereonepackedown");
+    // An image's name, however it is spelled.
+    kelp.ok(["tag", "busybox", "other"]);
+    let marked = kelp.file("marked/Dockerfile", "FROM busybox\nRUN touch /marked\n");
+    kelp.run(["build", "-q", "--network", "none", "-t", "marked", marked.parent().unwrap().to_str().unwrap()]).success();
+    for (asked, given) in [("other:latest", "other"), ("other", "other:latest"), ("docker.io/library/other", "other")] {
+        context(&kelp, "ctx", &[("Dockerfile", &format!("FROM {asked}\nRUN test -e /marked\n"))]);
+        build(&kelp, "ctx", &["--build-context", &format!("{given}=docker-image://marked")]).success();
+    }
 }
 
 #[test]
@@ -282,6 +300,13 @@ fn lists_of_platforms() {
     let both = "linux/amd64,linux/arm64";
     build(&kelp, "ctx", &["--platform", both]).failure().stderr_has("--tag");
     build(&kelp, "ctx", &["--platform", both, "-t", "x", "-o", "out"]).failure().stderr_has("type=image");
+    fs::write(kelp.work().join("id"), "stale").unwrap();
+    build(&kelp, "ctx", &["--platform", both, "-t", "two", "--iidfile", "id", "--metadata-file", "meta"]).success();
+    let id = fs::read_to_string(kelp.work().join("id")).unwrap();
+    assert!(id.starts_with("sha256:") && fs::read_to_string(kelp.work().join("meta")).unwrap().contains(&id), "{id}");
+    context(&kelp, "bad", &[("Dockerfile", "FROM scratch\nCOPY none /\n")]);
+    build(&kelp, "bad", &["--iidfile", "id"]).failure();
+    assert!(!kelp.work().join("id").exists());
     needs!("registry");
     let registry = Registry::open();
     build(&kelp, "ctx", &["--platform", both, "--push", "-t", &registry.name("app:1")]).success();

@@ -222,6 +222,8 @@ fn a_failing_step_says_where_and_leaves_the_state_before() {
     let hint = out.stderr.lines().find(|line| line.contains("kelp run")).unwrap();
     let image = hint.split_whitespace().skip_while(|word| *word != "-it").nth(1).unwrap();
     assert_eq!(kelp.ok(["run", "--rm", "--network", "none", image, "cat", "/state"]), "good");
+    context(&kelp, "ctx", &[("Dockerfile", "FROM busybox\nRUN echo x | false | exit 3\n")]);
+    build(&kelp, "ctx", &[]).code(3).stderr_has("Dockerfile:2\n").stderr_has("    2 | RUN echo x");
     context(&kelp, "ctx", &[("Dockerfile", "FROM busybox\nRUM true\n")]);
     build(&kelp, "ctx", &[]).failure().stderr_has("Dockerfile:2").stderr_has("RUN");
     context(&kelp, "ctx", &[("Dockerfile", "FROM busybox\nRUN [\"/nothing\"]\n")]);
@@ -281,6 +283,19 @@ fn contexts_from_standard_input() {
     let tar = std::process::Command::new("tar").args(["cz", "-C", "packed", "."]).current_dir(kelp.work()).output().unwrap();
     kelp.cmd(["build", "--network", "none", "-t", "tarred", "-"]).stdin(tar.stdout).output().success();
     kelp.run(["run", "--rm", "--network", "none", "tarred", "cat", "/f"]).success().stdout("tarred");
+    // Compressed in other ways, without entries of directories, and built under any mask; a comment in an old encoding.
+    context(&kelp, "packed", &[("d/e/f", "deep")]);
+    fs::write(kelp.work().join("packed/Dockerfile"), b"# caf\xe9\nFROM busybox\nCOPY . /all\nRUN stat -c '%a' /all/d /all/d/e\n").unwrap();
+    for flag in ["cj", "cJ", "c"] {
+        let tar = std::process::Command::new("tar").args([flag, "-C", "packed", "Dockerfile", "d/e/f"]).current_dir(kelp.work()).output().unwrap();
+        if !tar.status.success() {
+            continue;
+        }
+        let script = "umask 077; exec $K build --network none --progress plain --no-cache -";
+        let out = kelp.tool("sh", ["-c", script]).env("K", crate::support::program()).stdin(tar.stdout).output();
+        out.success();
+        assert_eq!(out.stderr.lines().filter(|line| line.ends_with(" 755")).count(), 2, "{flag}: {}", out.stderr);
+    }
 }
 
 #[test]
@@ -434,6 +449,14 @@ RUN test ! -e /w/rel && test ! -e /c && test ! -e /p
     }
     let listed = kelp.ok(["builder", "du"]);
     assert_eq!(listed.matches("cache mount").count(), 3, "{listed}");
+    // One that is mounted twice waits for nobody; one of another owner is another.
+    context(&kelp, "twice", &[("Dockerfile", "\
+FROM busybox
+RUN --mount=type=cache,target=/1,id=q,sharing=locked --mount=type=cache,target=/2,id=q --mount=type=cache,target=/3,id=q,sharing=locked touch /1/x; test -e /2/x && test -e /3/x
+USER 1000
+RUN --mount=type=cache,target=/1,id=q,uid=1000 test ! -e /1/x && touch /1/y
+")]);
+    build(&kelp, "twice", &[]).success();
     kelp.run(["builder", "prune", "-af"]).success();
     let out = build(&kelp, "ctx", &[]);
     out.success().stderr_has(" 2\n");

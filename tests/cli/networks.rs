@@ -520,3 +520,19 @@ fn a_program_of_the_host_visits_the_networks() {
     kelp.ok(["rm", "-f", "web"]);
     kelp.no_process_left();
 }
+
+#[test]
+fn networks_are_the_users_whatever_the_data_directory() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    kelp.ok(["network", "create", "shared"]);
+    up(&kelp, "here", &["--network", "shared"], SLEEP);
+    let other = kelp.dir().join("elsewhere");
+    let other = ["--root", other.to_str().unwrap()];
+    let run = |args: &[&str]| kelp.run([&other[..], args].concat());
+    run(&["network", "rm", "shared"]).failure().stderr_has("another data directory");
+    run(&["network", "prune", "-f"]).success();
+    assert!(kelp.ok(["network", "ls"]).contains("shared"));
+    kelp.ok(["rm", "-f", "here"]);
+    run(&["network", "rm", "shared"]).success();
+}

@@ -8,7 +8,6 @@ use std::io::{BufReader, Read, Write};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use rustix::fs::{FileType, Mode, OFlags};
 
@@ -18,6 +17,7 @@ use crate::build::context::{Item, Request, Tree};
 use crate::build::dockerfile::{Add, Source};
 use crate::build::git::Repository;
 use crate::build::key::Key;
+use crate::build::packed;
 use crate::build::progress::What;
 use crate::engine::Error;
 use crate::engine::build::View;
@@ -32,9 +32,6 @@ use super::Failure;
 use super::copy::{ContextFiles, Flags};
 use super::stage::{Origin, Stage};
 use super::step::{Done, Made, Step, measure};
-
-/// Compressions the unpacker leaves to programs of the host, by their first bytes.
-const PROGRAMS: [(&[u8], &str); 2] = [(b"BZh", "bzip2"), (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz")];
 
 /// Something to be added.
 enum Part {
@@ -126,7 +123,7 @@ impl Stage<'_> {
     /// Fetches a file into a directory.
     fn fetch(&self, url: &str, scratch: &Scratch, algorithm: Algorithm) -> Result<(PathBuf, String, i64, Digest), Failure> {
         let mut body = download(url).map_err(|reason| Failure::Error(Error::Registry(reason)))?;
-        let name = plain_name(&body.name);
+        let name = name_of(url, &body.name);
         let modified = body.modified.unwrap_or(0);
         let mut random = [0_u8; 8];
         getrandom::fill(&mut random).map_err(|error| Error::Internal(format!("no random numbers: {error}")))?;
@@ -270,7 +267,7 @@ impl Stage<'_> {
         };
         let options = UnpackOptions { owners, whiteouts: Whiteouts::Literal, ..UnpackOptions::default() };
         let unpacked = match program(&file) {
-            Some(program) => unpack_with(program, file, into.as_fd(), &options),
+            Some(program) => packed::unpack_file(program, file, into.as_fd(), &options),
             None => {
                 let reader = Decoder::new(BufReader::with_capacity(256 << 10, file)).map_err(Error::io("read", "the archive"))?;
                 unpack::unpack_layer(reader, into.as_fd(), &options).map(drop).map_err(|error| error.to_string())
@@ -278,6 +275,15 @@ impl Stage<'_> {
         };
         unpacked.map_err(|reason| Failure::Said(format!("cannot unpack an archive to {dest}: {reason}")))
     }
+}
+
+/// The name of a download: that of the address, as BuildKit has it; else what the server says.
+fn name_of(url: &str, said: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let path = path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let own = plain_name(&crate::build::git::decoded(last).unwrap_or_else(|| last.to_owned()));
+    if own.is_empty() { plain_name(said) } else { own }
 }
 
 /// The name of a file that a server or an address gives: no directory, nothing special.
@@ -295,7 +301,7 @@ fn escape(name: &str) -> String {
 fn program(file: &File) -> Option<&'static str> {
     let mut head = [0_u8; 6];
     let size = rustix::io::pread(file, &mut head, 0).ok()?;
-    PROGRAMS.iter().find(|(magic, _)| head[..size].starts_with(magic)).map(|(_, program)| *program)
+    packed::program(&head[..size])
 }
 
 /// Opens what is a tar archive, compressed or not; nothing else.
@@ -312,7 +318,7 @@ fn archive(handle: Option<OwnedFd>) -> Option<File> {
     let copy = file.try_clone().ok()?;
     let found = match program(&file) {
         Some(program) => {
-            let mut child = decompress(program, copy).ok()?;
+            let mut child = packed::decompress(program, copy).ok()?;
             let found = child.stdout.take().is_some_and(|out| is_tar(Box::new(out)));
             drop(child.kill());
             drop(child.wait());
@@ -324,19 +330,6 @@ fn archive(handle: Option<OwnedFd>) -> Option<File> {
     found.then_some(file)
 }
 
-fn decompress(program: &str, file: File) -> std::io::Result<std::process::Child> {
-    Command::new(program).args(["-d", "-c"]).stdin(file).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
-}
-
-fn unpack_with(program: &str, file: File, into: std::os::fd::BorrowedFd<'_>, options: &UnpackOptions) -> Result<(), String> {
-    let mut child = decompress(program, file).map_err(|error| format!("{program}: {error}"))?;
-    let out = child.stdout.take().ok_or_else(|| format!("{program} has no output"))?;
-    let unpacked = unpack::unpack_layer(out, into, options).map(drop).map_err(|error| error.to_string());
-    let status = child.wait().map_err(|error| format!("{program}: {error}"))?;
-    unpacked?;
-    if status.success() { Ok(()) } else { Err(format!("{program} failed: {status}")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,6 +339,9 @@ mod tests {
         assert_eq!(plain_name("../../etc/passwd"), "passwd");
         assert_eq!(plain_name(".."), "");
         assert_eq!(plain_name("a\u{1b}b"), "ab");
+        assert_eq!(name_of("http://h/d/f%20x?q=/1", "other"), "f x");
+        assert_eq!(name_of("http://h/..%2fup", "other"), "up");
+        assert_eq!((name_of("http://h/", "said"), name_of("http://h", "a/said")), ("said".into(), "said".into()));
         assert_eq!(escape("a[1].txt"), "a\\[1\\].txt");
     }
 }

@@ -110,7 +110,7 @@ impl Build<'_> {
         }
         let (dir, ignore) = match name {
             None => (self.options.context.clone(), self.options.ignore.clone()),
-            Some(name) => match self.options.contexts.get(name) {
+            Some(name) => match self.options.named_context(name) {
                 Some(NamedContext::Directory(dir)) => (Some(dir.clone()), crate::build::source::ignore_file(dir)?),
                 _ => (None, None),
             },

@@ -3,6 +3,7 @@
 //! Content counts, secrets and caches do not. A cache's directory is found by the hash of its name; a source inside it is
 //! opened without following links, since steps write there.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -38,8 +39,11 @@ pub(super) struct Mounts {
 #[derive(Default)]
 pub(super) struct Held {
     pub(super) binds: Vec<Bind>,
-    _locks: Vec<File>,
+    caches: Caches,
 }
+
+/// The cache mounts of one step: by name, the directory and its lock. One that is mounted twice is locked once.
+type Caches = BTreeMap<String, (PathBuf, File)>;
 
 impl Mounts {
     /// Reads the mounts and waits for the stages they come from.
@@ -124,10 +128,9 @@ impl Mounts {
                     add(mount.read_only, BindSource::Layers { layers, path });
                 }
                 MountKind::Cache { source, .. } => {
-                    let (dir, lock) = cache(stage, (mount, id), origin.as_ref(), scratch, index)?;
+                    let dir = cache(stage, (mount, id), origin.as_ref(), scratch, index, &mut held.caches)?;
                     let path = if origin.is_some() { String::new() } else { source.trim_start_matches('/').to_owned() };
                     add(mount.read_only, BindSource::Cache { dir, path });
-                    held._locks.push(lock);
                 }
                 MountKind::Tmpfs { size } => add(false, BindSource::Tmpfs { size: *size }),
                 MountKind::Secret { id, env: variable, file, required, mode, uid, gid } => {
@@ -207,7 +210,8 @@ fn cache(
     origin: Option<&Origin>,
     scratch: &Scratch,
     index: usize,
-) -> Result<(PathBuf, File), Failure> {
+    held: &mut Caches,
+) -> Result<PathBuf, Failure> {
     let MountKind::Cache { id, sharing, source, mode, uid, gid, .. } = &mount.kind else {
         return Err(Failure::Error(Error::Internal("not a cache".to_owned())));
     };
@@ -218,6 +222,11 @@ fn cache(
         Some(Origin::Context(context)) => format!("{id} from {} {source}", context.key()),
         None => id.clone(),
     };
+    // So is one of another owner.
+    let name = if (*uid, *gid, *mode) == (0, 0, 0o755) { name } else { format!("{name} of {uid}:{gid} {mode:o}") };
+    if let Some((dir, _)) = held.get(&name) {
+        return Ok(dir.clone());
+    }
     let dir = cache.mount_dir(&name);
     let (dir, lock) = match sharing {
         Sharing::Shared => (dir.clone(), Some(wait_for(stage, &dir, false, step)?)),
@@ -253,7 +262,8 @@ fn cache(
     let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
     let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
     rustix::fs::utimensat(rustix::fs::CWD, &dir, &times, rustix::fs::AtFlags::empty()).ok();
-    Ok((dir, lock))
+    held.insert(name, (dir.clone(), lock));
+    Ok(dir)
 }
 
 /// Copies the first content of a cache.

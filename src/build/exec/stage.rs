@@ -125,7 +125,7 @@ impl<'b> Stage<'b> {
             From::Image(name) => {
                 let id = build.name_step(step_name(graph.label(index).as_deref(), 1, total, &format!("FROM {name}")));
                 build.sink.now(id, What::Started);
-                let image = match build.options.contexts.get(name) {
+                let image = match build.options.named_context(name) {
                     Some(NamedContext::Image(other)) => build.image(other, &platform, id),
                     Some(NamedContext::Directory(dir)) => Err(Failure::Said(format!(
                         "build context {name} is the directory {}: a stage needs an image to start from",
@@ -318,7 +318,7 @@ impl<'b> Stage<'b> {
         let Some(name) = from.filter(|name| !name.is_empty()) else {
             return Ok(Origin::Context(build.context(None)?));
         };
-        match build.options.contexts.get(name) {
+        match build.options.named_context(name) {
             Some(NamedContext::Directory(_)) => return Ok(Origin::Context(build.context(Some(name))?)),
             Some(NamedContext::Image(image)) => return Ok(Origin::Files(self.origin_image(image)?)),
             Some(NamedContext::Stage(stage)) => {

@@ -7,7 +7,7 @@ use super::image::{RegistryFlags, source_date_epoch};
 use super::resources::ResourceFlags;
 use super::where_to;
 use super::{Surroundings, bytes, pairs, parse};
-use crate::build::options::{BuildOptions, NamedContext, SecretSource, Squash};
+use crate::build::options::{BuildOptions, NamedContext, SecretSource, Squash, context_name};
 use crate::cli::exit::UsageError;
 use crate::engine::options::PullOptions;
 use crate::spec::NetworkMode;
@@ -288,7 +288,7 @@ fn read_input(input: InputFlags, around: &Surroundings<'_>, options: &mut BuildO
             .split_once('=')
             .filter(|(name, source)| !name.is_empty() && !source.is_empty())
             .ok_or_else(|| UsageError::value("--build-context", &text, "expected NAME=SOURCE"))?;
-        options.contexts.insert(name.to_owned(), named_context(source, around)?);
+        options.contexts.insert(context_name(name), named_context(source, around)?);
     }
     for text in secret {
         let (id, source) = secret_source(&text, around)?;

@@ -1,6 +1,7 @@
 //! The files a container gets from us: /etc/resolv.conf, /etc/hosts, /etc/hostname, written anew at each start.
 
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 
 use crate::engine::{Engine, Error};
 use crate::engine::network::wire::host_address;
@@ -37,6 +38,8 @@ pub(super) fn write(
         match text {
             Some(text) if !shared => {
                 std::fs::write(&path, text).map_err(Error::io("write", &path))?;
+                // For all users of the container, and changed by its root alone, whatever this process's mask.
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).ok();
             }
             _ => {}
         }

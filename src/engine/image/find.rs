@@ -35,6 +35,10 @@ pub fn for_run(
                 )));
             }
             Err(error @ StoreError::NotFound(_)) if policy == PullPolicy::Never => return Err(error.into()),
+            // What was made here must not be replaced by a stranger's of the same name.
+            Err(error @ StoreError::Incomplete { .. }) if store.resolve(name).is_ok_and(|image| image.repo_digests.is_empty()) => {
+                return Err(error.into());
+            }
             Ok(_) | Err(StoreError::NotFound(_) | StoreError::Incomplete { .. }) => {}
             Err(error) => return Err(error.into()),
         }

@@ -243,6 +243,11 @@ pub fn push_list(
 ) -> Result<PushedList, Error> {
     let list = peek(engine, name)?.ok_or_else(|| Error::not_found("manifest list", name))?;
     let store = store(engine);
+    if let Some(place) = destination
+        && transport::parse(place)?.is_some()
+    {
+        return Err(Error::Usage(format!("a manifest list can be pushed to a registry only, not to {place}: push its images there")));
+    }
     let target = store.reference(transport::registry_name(destination.unwrap_or(&list.name)))?;
     let docker = options.format == Some(crate::engine::options::ManifestFormat::Docker);
     let settings = super::push::settings(options)?;

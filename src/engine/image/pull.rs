@@ -28,6 +28,12 @@ pub fn pull(engine: &Engine, name: &str, options: &PullOptions, progress: &dyn P
         return ids.last().map(ToString::to_string).ok_or_else(|| Error::not_found("image", name));
     }
     let name = transport::registry_name(name);
+    if options.all_tags {
+        let bare = Reference::parse_bare(name, &engine.config.images.short_names())?;
+        if bare.tag().is_some() || bare.digest().is_some() {
+            return Err(Error::Usage("a tag cannot be used with --all-tags".into()));
+        }
+    }
     let policy = options.policy.unwrap_or(PullPolicy::Always);
     let local = match (policy, store.resolve_for_run(name)) {
         (PullPolicy::Never, Err(error)) => return Err(error.into()),

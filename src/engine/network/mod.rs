@@ -103,7 +103,18 @@ pub fn remove(engine: &Engine, name: &str, force: bool) -> Result<(), Error> {
             names.join(", ")
         )));
     }
+    if is_used_elsewhere(engine, &network) {
+        return Err(Error::Conflict(format!("network {} is in use by a container of another data directory", network.name)));
+    }
     Ok(networks.remove(&network.name)?)
+}
+
+/// Whether a running container is on it whose data directory is not ours: networks are the user's, whatever `--root` says.
+fn is_used_elsewhere(engine: &Engine, network: &NetworkRecord) -> bool {
+    let containers = Containers::new(&engine.paths);
+    let runs = std::fs::read_dir(engine.paths.run.join("c")).into_iter().flatten().flatten();
+    runs.filter_map(|entry| containers.run_record(entry.file_name().to_str()?))
+        .any(|run| run.networks.iter().any(|lease| lease.network_id == network.id) && crate::state::live::alive(run.monitor))
 }
 
 /// Removes the containers that use a network; none when there is no such network. Those that run are stopped, killed after
@@ -136,7 +147,7 @@ pub fn prune(engine: &Engine, filters: &[String]) -> Result<Vec<String>, Error> 
     let _lock = networks.lock()?;
     for network in networks.list()?.0 {
         let old = until.is_none_or(|until| network.created < until);
-        if old && filters.labels(&network.labels) && users(engine, &network)?.is_empty() {
+        if old && filters.labels(&network.labels) && users(engine, &network)?.is_empty() && !is_used_elsewhere(engine, &network) {
             networks.remove(&network.name)?;
             removed.push(network.name);
         }

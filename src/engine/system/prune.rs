@@ -72,6 +72,14 @@ pub fn gc(engine: &Engine) -> Result<u64, Error> {
         let _lock = volumes.lock(false)?;
         volumes.sweep();
     }
+    collect(engine)
+}
+
+/// The part of [`gc`] that is about images and layers. Works as root of the user's namespace.
+///
+/// # Errors
+/// When something cannot be read or removed.
+pub fn collect(engine: &Engine) -> Result<u64, Error> {
     let (containers, _) = Containers::new(&engine.paths).list()?;
     let layers: std::collections::BTreeSet<&str> =
         containers.iter().flat_map(|entry| &entry.record.image.layers).map(String::as_str).collect();

@@ -79,6 +79,9 @@ impl Push<'_> {
         if self.options.format == Some(ManifestFormat::Docker) && compression == Compression::Zstd {
             return false;
         }
+        if !self.known.came && self.options.compression.is_none() && compression != Compression::Gzip {
+            return false;
+        }
         !self.options.force_compression || self.options.compression.is_none_or(|wanted| wanted.format == compression)
     }
 

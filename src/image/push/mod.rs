@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::compress::Settings;
 use super::compression::Compression;
 use super::layers::{LayerError, LayerStore};
+use super::names::Named;
 use super::manifest::{Descriptor, Document, MAX_MANIFEST, Manifest};
 use super::registry::{ClientOptions, Mount, RegistryError, Repository};
 use super::store::{ImageRecord, ImageStore, NewImage, StoreError};
@@ -194,6 +195,9 @@ pub fn push(
 struct Known {
     /// Those of the image, with their bytes, in its record's order.
     own: Vec<(Vec<u8>, Manifest)>,
+    /// It came by a manifest: from a registry, or with its layers compressed. What is made here goes out as it was asked for
+    /// each time, whatever became of it elsewhere.
+    came: bool,
     /// By the digest of the uncompressed archive; the image's own first.
     blobs: BTreeMap<Digest, Vec<Descriptor>>,
     /// Repositories of the destination's registry that have (had) a blob.
@@ -202,7 +206,7 @@ struct Known {
 
 impl Known {
     fn gather(store: &ImageStore, record: &ImageRecord) -> Result<Self, StoreError> {
-        let mut known = Self { own: Vec::new(), blobs: BTreeMap::new(), places: BTreeMap::new() };
+        let mut known = Self { own: Vec::new(), came: false, blobs: BTreeMap::new(), places: BTreeMap::new() };
         let mut images = store.list()?;
         images.sort_by_key(|image| image.record.id != record.id);
         for mut image in images {
@@ -226,6 +230,7 @@ impl Known {
                     places.extend(image.names.iter().chain(&image.repo_digests).cloned());
                 }
                 if image.record.id == record.id {
+                    known.came |= manifest.layers.iter().all(|layer| record.blobs.contains(&layer.digest));
                     known.own.push((raw, *manifest));
                 }
             }
@@ -321,7 +326,13 @@ impl Push<'_> {
             size: self.record.size,
             ..NewImage::default()
         };
-        self.store.add(&new, &[self.destination.digested(digest.clone())]).map(drop)
+        drop(self.store.add(&new, &[self.destination.digested(digest.clone())])?);
+        // Its own name here is now what is there.
+        let names = self.store.names();
+        match names.get(self.destination)? {
+            Some(named) if named.id == self.record.id => names.set(self.destination, &Named { came_by: Some(digest.clone()), ..named }),
+            _ => Ok(()),
+        }
     }
 
     /// Takes a blob over from another repository of the registry that may have it.

@@ -102,6 +102,27 @@ fn what_is_made_here_arrives_and_comes_back() {
 }
 
 #[test]
+fn what_is_made_here_is_compressed_as_asked_each_time() {
+    let (_scratch, store) = scratch("asked");
+    let fake = Fake::start();
+    let image = local(&store, 100_000);
+    let here = name(&fake, "app:v1");
+    store.tag(&image.id.to_string(), &here).unwrap();
+    let again = |options: &PushOptions, to: &str| {
+        let image = store.resolve(&here.to_string()).unwrap();
+        push(&store, &image.record, &name(&fake, to), options, &Silent).unwrap().digest
+    };
+    let usual = again(&options(), "app:v1");
+    for format in [Compression::Zstd, Compression::None] {
+        let other = PushOptions { compression: Some(Settings::new(format)), force_compression: true, ..options() };
+        assert_ne!(again(&other, "app:other"), usual);
+        assert_eq!(again(&options(), "app:v1"), usual, "{format:?}");
+        assert_eq!(again(&options(), "app:v2"), usual, "{format:?}");
+    }
+    assert_eq!(store.resolve(&here.to_string()).unwrap().came_by[&here], usual);
+}
+
+#[test]
 fn one_image_under_two_compressions_goes_back_as_each_name_came() {
     let (_scratch, store) = scratch("twice");
     // One registry: the second form is not fetched, since the layer is here, so another could not get it from us.

@@ -80,6 +80,13 @@ $ kelp build -t registry.example/app:1 --push --cache-to type=registry,ref=regis
         if place == "-" && (file.as_deref() == Some("-") || ui::stdin_is_terminal()) {
             return Err(UsageError::new("standard input cannot be the context: it is a terminal, or the Dockerfile").into());
         }
+        // A build that fails must not leave the id of an earlier one.
+        if let Some(path) = &iid_file {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove", path)(error).into()),
+                _ => {}
+            }
+        }
         let fetched = source::fetch(engine, &place, &directory)?;
         let found = fetched.dockerfile(file.as_deref(), &directory)?;
         if options.ignore.is_none() {
@@ -107,7 +114,8 @@ $ kelp build -t registry.example/app:1 --push --cache-to type=registry,ref=regis
             }
         }
         if options.platforms.len() > 1 {
-            return super::platforms::build(context, &options, manifest.as_deref(), mode);
+            let files = super::platforms::Files { id: iid_file.as_deref(), metadata: metadata_file.as_deref() };
+            return super::platforms::build(context, &options, manifest.as_deref(), mode, files);
         }
         let sink = Printer::new(mode);
         match crate::build::build(engine, &options, &sink)? {
@@ -220,7 +228,7 @@ pub(super) fn fail(context: &Context, failed: Failed, debug_shell: bool) -> Resu
         text.push_str("------\n");
     }
     if let Some(((first, _), instruction)) = failed.lines.zip(failed.instruction.as_ref())
-        && !failed.message.contains(" | ")
+        && !failed.message.lines().any(is_excerpt)
     {
         text.push_str(&format!("{}:{first}\n", failed.file));
         for (number, line) in (first..).zip(instruction.lines().take(5)) {
@@ -244,6 +252,11 @@ pub(super) fn fail(context: &Context, failed: Failed, debug_shell: bool) -> Resu
     }
     let code = failed.code.and_then(|code| u8::try_from(code).ok()).filter(|code| *code > 0);
     Ok(code.map_or(Exit::FAILED, Exit))
+}
+
+/// Whether a line of a message shows a line of the Dockerfile.
+fn is_excerpt(line: &str) -> bool {
+    line.trim_start().split_once(" | ").is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A shell in an image, on the caller's terminal.

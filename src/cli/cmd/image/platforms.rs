@@ -1,6 +1,7 @@
 //! A build for several platforms: one build for each, and a list of what they made.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::build::options::{BuildOptions, Output};
 use crate::build::{Failed, Outcome};
@@ -9,11 +10,21 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure, UsageError};
 use crate::cli::progress::{Progress, Pull, Push};
 use crate::cli::ui;
+use crate::engine::Error;
 use crate::engine::image::list;
+
+/// Where the list's digest is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Files<'a> {
+    /// `--iidfile`.
+    pub(super) id: Option<&'a Path>,
+    /// `--metadata-file`.
+    pub(super) metadata: Option<&'a Path>,
+}
 
 /// Builds for each of the platforms; `manifest` is the list of `--manifest`, which is added to. Lists of `--tag` are made
 /// anew.
-pub(super) fn build(context: &Context, options: &BuildOptions, manifest: Option<&str>, mode: Mode) -> Result<Exit, Failure> {
+pub(super) fn build(context: &Context, options: &BuildOptions, manifest: Option<&str>, mode: Mode, files: Files<'_>) -> Result<Exit, Failure> {
     if options.outputs.iter().any(|output| !matches!(output, Output::Image | Output::Push | Output::Nothing)) {
         return Err(UsageError::new("several platforms are several results: only type=image and type=registry can hold them").into());
     }
@@ -51,6 +62,14 @@ pub(super) fn build(context: &Context, options: &BuildOptions, manifest: Option<
         for name in &options.tags {
             id = list::push_list(engine, name, None, &options.push, &progress)?.digest;
         }
+    }
+    let write = |path: &Path, text: String| std::fs::write(path, text).map_err(Error::io("write", path));
+    if let Some(path) = files.id {
+        write(path, id.clone())?;
+    }
+    if let Some(path) = files.metadata {
+        let names = options.tags.join(",");
+        write(path, format!("{:#}\n", serde_json::json!({"containerimage.digest": id, "image.name": names})))?;
     }
     ui::line(id)?;
     Ok(Exit::OK)
