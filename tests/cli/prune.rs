@@ -147,3 +147,30 @@ fn garbage() {
     cleared(&kelp, 1);
     assert_eq!(fs::read_dir(kelp.data().join("blobs/sha256")).unwrap().count(), 1);
 }
+
+#[test]
+fn layers_that_only_the_build_cache_keeps_are_said_and_freed() {
+    let kelp = Kelp::busybox();
+    let layers = || fs::read_dir(kelp.data().join("layers/sha256")).unwrap().count();
+    let before = layers();
+    let file = kelp.file("ctx/Dockerfile", "FROM busybox\nRUN head -c 3000000 /dev/zero > /big\n");
+    let dir = file.parent().unwrap().to_str().unwrap().to_owned();
+    kelp.run(["build", "-q", "--network", "none", "-t", "big", &dir]).success();
+    assert_eq!(layers(), before + 1);
+    kelp.ok(["rmi", "big"]);
+    assert_eq!(layers(), before + 1, "the cache keeps it");
+    let out = kelp.run(["builder", "prune", "-f"]);
+    out.success();
+    assert!(out.text().contains("3MB"), "{out:?}");
+    assert_eq!(layers(), before);
+}
+
+#[test]
+fn a_damaged_image_of_no_registry_is_not_sought_elsewhere() {
+    let kelp = Kelp::busybox();
+    let id = kelp.ok(["image", "inspect", "-f", "{{.Id}}", "busybox"]);
+    fs::remove_file(kelp.data().join("blobs/sha256").join(&id[7..])).unwrap();
+    let out = kelp.run(["run", "--rm", "busybox", "true"]);
+    out.code(125).stderr_has("incomplete");
+    assert!(!out.stderr.contains("Unable to find"), "{out:?}");
+}

@@ -201,6 +201,45 @@ fn tls_with_a_ca_and_client_certificates_of_ones_own() {
     kelp.run(["run", "--rm", "--pull", "never", &name, "cat", "/mark"]).success().stdout("tls");
 }
 
+/// As docker's instructions for a registry have it: one certificate that signed itself, for the server and as its CA.
+#[test]
+fn tls_with_a_certificate_that_signed_itself() {
+    needs!("registry", "openssl");
+    let kelp = Kelp::new();
+    kelp.load_image(&marked("tls"), "app");
+    let make = |name: &str, ip: &str| {
+        let script = format!("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=reg -addext subjectAltName=IP:{ip} -keyout {name}.key -out {name}.crt 2>/dev/null");
+        kelp.tool("sh", ["-ec", &script]).output().success();
+    };
+    make("own", "127.0.0.1");
+    make("stranger", "127.0.0.1");
+    make("misnamed", "192.0.2.1");
+    for (server, given, trusted) in [("own", "own", true), ("stranger", "own", false), ("misnamed", "misnamed", false)] {
+        let port = crate::support::free_port();
+        let at = |name: &str| kelp.work().join(name).display().to_string();
+        let config = format!(
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n  tls:\n    certificate: {}\n    key: {}\n",
+            at("data"), at(&format!("{server}.crt")), at(&format!("{server}.key"))
+        );
+        let config = kelp.file("registry.yml", config);
+        let mut command = kelp.tool("docker-registry", ["serve", config.to_str().unwrap()]).raw();
+        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        let _registry = TlsRegistry(command.spawn().unwrap());
+        crate::support::until("the registry listens", crate::support::SOON, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let certs = kelp.dir().join(format!("home/.config/containers/certs.d/127.0.0.1:{port}"));
+        fs::create_dir_all(&certs).unwrap();
+        fs::copy(at(&format!("{given}.crt")), certs.join("ca.crt")).unwrap();
+        let name = format!("127.0.0.1:{port}/app");
+        let pushed = kelp.run(["push", "--retry", "0", "app", &name]);
+        if trusted {
+            pushed.success();
+            kelp.ok(["pull", "-q", &name]);
+        } else {
+            pushed.failure().stderr_has("cannot be trusted");
+        }
+    }
+}
+
 #[test]
 fn proxies_of_the_environment_are_used() {
     needs!("registry");

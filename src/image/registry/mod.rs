@@ -14,6 +14,7 @@ mod error;
 #[cfg(test)]
 pub(in crate::image) mod fake;
 pub mod login;
+mod own_ca;
 mod patience;
 pub mod registries;
 mod resolver;

@@ -12,9 +12,12 @@ use std::time::Duration;
 
 use reqwest::blocking::{Client, Request, Response};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, ClientBuilder, Identity, Method, Url};
+use reqwest::{ClientBuilder, Identity, Method, Url};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::error::RegistryError;
+use super::own_ca::{self, ClientIdentity};
 use super::resolver::Resolver;
 use super::sender::{Sender, SenderError};
 
@@ -55,6 +58,8 @@ pub(super) struct Transport {
 #[derive(Debug)]
 struct Setup {
     found: Certificates,
+    /// For a registry with CA certificates of its own.
+    own: Option<rustls::ClientConfig>,
     verify: bool,
     /// Whether the host's own CA certificates are used.
     host_roots: bool,
@@ -80,13 +85,14 @@ impl Setup {
         }
         if !self.verify {
             builder = builder.tls_danger_accept_invalid_certs(true);
+        } else if let Some(config) = &self.own {
+            // With the client's certificate, if there is one.
+            return builder.tls_backend_preconfigured(config.clone());
         } else if !self.host_roots {
-            builder = builder.tls_certs_only(self.found.authorities.clone());
-        } else if !self.found.authorities.is_empty() {
-            builder = builder.tls_certs_merge(self.found.authorities.clone());
+            builder = builder.tls_certs_only(Vec::new());
         }
-        match self.found.identity.clone() {
-            Some(identity) => builder.identity(identity),
+        match self.found.identity.as_ref() {
+            Some((_, identity)) => builder.identity(identity.clone()),
             None => builder,
         }
     }
@@ -111,10 +117,14 @@ impl Transport {
             reason,
         };
         let found = Certificates::read(&security.certificates).map_err(&failed)?;
-        let mut setup = Setup { found, verify: security.verify, host_roots: true, stall: security.stall, loopback };
+        let own = match (security.verify && !found.authorities.is_empty()).then(|| found.config()) {
+            Some(config) => Some(config.map_err(|error| failed(error.to_string()))?),
+            None => None,
+        };
+        let mut setup = Setup { found, own, verify: security.verify, host_roots: true, stall: security.stall, loopback };
         let client = match setup.client() {
-            // A host without CA certificates: loopback needs none, and one may have been put in place for this registry.
-            Err(_) if loopback || !setup.found.authorities.is_empty() => {
+            // A host without CA certificates: loopback needs none.
+            Err(_) if loopback => {
                 setup.host_roots = false;
                 setup.client()
             }
@@ -320,11 +330,17 @@ pub(super) fn is_loopback(host: &str) -> bool {
 /// What the certificate directories hold.
 #[derive(Debug, Default)]
 struct Certificates {
-    authorities: Vec<Certificate>,
-    identity: Option<Identity>,
+    authorities: Vec<CertificateDer<'static>>,
+    identity: Option<(ClientIdentity, Identity)>,
 }
 
 impl Certificates {
+    /// Connections with the CA certificates found, beside the host's if it has any.
+    fn config(&self) -> Result<rustls::ClientConfig, rustls::Error> {
+        let identity = self.identity.as_ref().map(|(own, _)| own);
+        own_ca::config(&self.authorities, identity, true).or_else(|_| own_ca::config(&self.authorities, identity, false))
+    }
+
     fn read(dirs: &[PathBuf]) -> Result<Self, String> {
         let mut found = Self::default();
         for dir in dirs {
@@ -345,7 +361,9 @@ impl Certificates {
     fn authority(&mut self, path: &Path) -> Result<(), String> {
         let failed = |e: &dyn std::fmt::Display| format!("certificate {}: {e}", path.display());
         let pem = std::fs::read(path).map_err(|e| failed(&e))?;
-        self.authorities.extend(Certificate::from_pem_bundle(&pem).map_err(|e| failed(&e))?);
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            self.authorities.push(certificate.map_err(|e| failed(&e))?);
+        }
         Ok(())
     }
 
@@ -355,7 +373,10 @@ impl Certificates {
         let mut pem = std::fs::read(path).map_err(|e| failed(&e))?;
         pem.push(b'\n');
         pem.extend(std::fs::read(&key).map_err(|e| failed(&format!("its key {}: {e}", key.display())))?);
-        self.identity = Some(Identity::from_pem(&pem).map_err(|e| failed(&e))?);
+        let identity = Identity::from_pem(&pem).map_err(|e| failed(&e))?;
+        let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(|e| failed(&e))?;
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| failed(&e))?;
+        self.identity = Some(((chain, key), identity));
         Ok(())
     }
 }
