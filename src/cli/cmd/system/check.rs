@@ -25,8 +25,8 @@ impl Verb for CheckArgs {
     const SUMMARY: &'static str = "Check that images, layers and containers are what they should be";
     const OPERANDS: &'static str = "[OPTIONS]";
     const DESCRIPTION: &'static str = "\
-Every layer is hashed again as the archive it came as; one that was changed on the disk, by hand or by a failing disk, is \
-found. With --repair such a layer is fetched again from the registry its image came from.";
+Every layer is hashed again as the archive it came as; one that lost files or bytes of them, by hand or by a failing disk, is \
+found. What somebody added to it, and modes he changed, are not. With --repair such a layer is fetched again from the registry its image came from.";
     const EXAMPLES: &'static str = "\
 # After a crash of the machine
 $ kelp system check
