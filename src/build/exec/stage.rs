@@ -336,6 +336,9 @@ impl<'b> Stage<'b> {
             let what = if later == self.index { "this stage itself" } else { "a later stage" };
             return Err(Failure::Said(format!("--from={name} is {what}: only earlier ones can be copied from")));
         }
+        if name.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Failure::Said(format!("--from={name}: there is no stage of that number before this one, which is {}", self.index)));
+        }
         if name == "scratch" {
             return Ok(Origin::Files(Arc::new(build.scratch_image(&self.platform))));
         }

@@ -205,7 +205,13 @@ fn prepare(orders: &mut Orders, views: &mut Views) -> Result<Vec<PathBuf>, Troub
     let mut memory = Memory::new(&orders.scratch);
     for (index, bind) in orders.binds.iter().enumerate() {
         let mount = mount_of(bind, &orders.scratch.join(format!("m{index}")), &mut memory, views)
-            .map_err(|errno| Trouble::Outside(format!("cannot prepare the mount of {}: {errno}", bind.target)))?;
+            .map_err(|errno| {
+                let source = match &bind.source {
+                    BindSource::Layers { path, .. } if !path.is_empty() => format!(" from {path}"),
+                    _ => String::new(),
+                };
+                Trouble::Outside(format!("cannot prepare the mount of {}{source}: {errno}", bind.target))
+            })?;
         let hides_standard = |other: &Mount| other.target == mount.target;
         orders.plan.mounts.retain(|other| !hides_standard(other));
         if let BindSource::Cache { path, .. } = &bind.source

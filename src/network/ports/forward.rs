@@ -144,7 +144,9 @@ impl<'a> Forwarder<'a> {
                     Token::Server(index) => {
                         self.connections.on_server(index, event.flags, self.epoll.as_fd(), &self.target, self.listeners);
                     }
-                    Token::Session(index) => self.sessions.on_server(self.listeners, index),
+                    Token::Session(index) => {
+                        self.sessions.on_server(self.epoll.as_fd(), netlink, &self.target, self.listeners, index);
+                    }
                 }
             }
             let ended = self.connections.continue_busy();

@@ -25,6 +25,8 @@ const IDLE: Duration = Duration::from_secs(60);
 const MAX_SESSIONS: usize = 4096;
 /// Datagrams taken from one socket before others get their turn.
 const TURN: usize = 64;
+/// Of a client's first datagram so much is kept until the server answers.
+const KEPT: usize = 2048;
 /// The largest datagram.
 const LARGEST: usize = 65536;
 
@@ -44,6 +46,16 @@ struct Session {
     fell_back: bool,
     /// The server's kernel refused a datagram.
     refused: bool,
+    /// Nothing was sent yet.
+    is_new: bool,
+    /// The first datagram of an IPv6 client: the server may be there on IPv4 only, and a client who asks once waits for one
+    /// answer.
+    first: Vec<u8>,
+}
+
+/// Whether the server's IPv4 address may be tried for a client of IPv6.
+fn can_fall_back(session: &Session, target: &Target) -> bool {
+    session.key.client.is_ipv6() && target.address6.is_some() && !session.fell_back
 }
 
 /// All UDP sessions of one container.
@@ -125,11 +137,14 @@ impl Sessions {
             }
             if sent != Err(Errno::CONNREFUSED) {
                 // Datagrams may be lost.
+                if std::mem::take(&mut session.is_new) && can_fall_back(session, target) && bytes.len() <= KEPT {
+                    session.first = bytes.to_vec();
+                }
                 return;
             }
             // An earlier datagram was refused: nobody listens, or nobody on this family.
             session.refused = false;
-            if key.client.is_ipv6() && target.address6.is_some() && !session.fell_back {
+            if can_fall_back(session, target) {
                 self.end(netlink, target, place);
                 force_v4 = true;
             }
@@ -170,7 +185,7 @@ impl Sessions {
             }
         }
         let session =
-            Session { key, socket: inner.socket, source: inner.source, used: Instant::now(), fell_back: force_v4, refused: false };
+            Session { key, socket: inner.socket, source: inner.source, used: Instant::now(), fell_back: force_v4, refused: false, is_new: true, first: Vec::new() };
         self.places[place as usize] = Some(session);
         self.index.insert(key, place);
         Some(place)
@@ -193,14 +208,40 @@ impl Sessions {
         }
     }
 
-    /// The server has answered.
-    pub(super) fn on_server(&mut self, listeners: &[Listener], place: u32) {
+    /// The server has answered, or its kernel for it.
+    pub(super) fn on_server(
+        &mut self,
+        epoll: BorrowedFd<'_>,
+        netlink: &mut Netlink,
+        target: &Target,
+        listeners: &[Listener],
+        place: u32,
+    ) {
+        self.pass_answers(listeners, place);
+        let Some(session) = self.places.get_mut(place as usize).and_then(Option::as_mut) else { return };
+        if !session.refused || session.first.is_empty() {
+            return;
+        }
+        let (key, first) = (session.key, std::mem::take(&mut session.first));
+        let Some(listener) = listeners.get(key.listener as usize) else { return };
+        self.end(netlink, target, place);
+        if let Some(place) = self.begin(epoll, netlink, target, key, listener.binding().container_port, true)
+            && let Some(Some(session)) = self.places.get_mut(place as usize)
+        {
+            session.is_new = false;
+            // Lost datagrams are in the nature of the protocol.
+            let _ = rustix::net::send(&session.socket, &first, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        }
+    }
+
+    fn pass_answers(&mut self, listeners: &[Listener], place: u32) {
         let Some(session) = self.places.get_mut(place as usize).and_then(Option::as_mut) else { return };
         let Some(listener) = listeners.get(session.key.listener as usize) else { return };
         loop {
             match rustix::net::recv(&session.socket, self.buffer.as_mut_slice(), RecvFlags::DONTWAIT) {
                 Ok((length, _)) => {
                     session.used = Instant::now();
+                    session.first = Vec::new();
                     let Key { client, local, .. } = session.key;
                     // A datagram to a group or to everybody came to an address nothing can be sent from.
                     let own = local.filter(|l| !l.ip.is_multicast());
