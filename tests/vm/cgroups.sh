@@ -34,6 +34,16 @@ is "the own cgroup is all there is" "$(run --rm -m 64m $i sh -c 'cat /proc/self/
 has "it is read-only" "$(run --rm -m 64m $i sh -c 'echo max > /sys/fs/cgroup/memory.max' 2>&1)" "Read-only"
 has "a wrong value is named" "$(run --rm --cpuset-cpus 99 $i true 2>&1)" 'the kernel refuses "99" for cpuset.cpus'
 
+# The same of steps of a build.
+if [ "$i" = busybox ]; then
+    printf 'FROM busybox\nRUN cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max\nRUN tail /dev/zero\n' > /tmp/Dockerfile
+    built=$(kelp build --progress plain --network none --memory 30m --memory-swap 30m --cpu-quota 50000 --cpu-period 100000 - < /tmp/Dockerfile 2>&1)
+    is "a build beyond its memory: status" $? 137
+    has "a build's limits are set: memory" "$built" 31457280
+    has "a build's limits are set: processors" "$built" "50000 100000"
+    has "a build beyond its memory is told so" "$built" "out of memory"
+fi
+
 # Limits hold.
 run --name oom --memory 20m --memory-swap 20m $i tail /dev/zero > /dev/null
 is "killed beyond its memory: status" $? 137
