@@ -29,10 +29,7 @@ pub fn pull(engine: &Engine, name: &str, options: &PullOptions, progress: &dyn P
     }
     let name = transport::registry_name(name);
     if options.all_tags {
-        let bare = Reference::parse_bare(name, &engine.config.images.short_names())?;
-        if bare.tag().is_some() || bare.digest().is_some() {
-            return Err(Error::Usage("a tag cannot be used with --all-tags".into()));
-        }
+        super::push::repository_of_all_tags(engine, name)?;
     }
     let policy = options.policy.unwrap_or(PullPolicy::Always);
     let local = match (policy, store.resolve_for_run(name)) {

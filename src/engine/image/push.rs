@@ -129,12 +129,18 @@ fn own_name(engine: &Engine, text: &str, image: &Image) -> Result<Reference, Err
     if image.record.id.hex().starts_with(hex) { Err(by_id()) } else { Ok(reference) }
 }
 
-fn all_tags(engine: &Engine, name: &str) -> Result<Vec<(Image, Reference)>, Error> {
-    let store = super::store(engine);
+/// What `--all-tags` is about: a name without a tag.
+pub(super) fn repository_of_all_tags(engine: &Engine, name: &str) -> Result<Reference, Error> {
     let bare = Reference::parse_bare(name, &engine.config.images.short_names())?;
     if bare.tag().is_some() || bare.digest().is_some() {
         return Err(Error::Usage("a tag cannot be used with --all-tags".into()));
     }
+    Ok(bare)
+}
+
+fn all_tags(engine: &Engine, name: &str) -> Result<Vec<(Image, Reference)>, Error> {
+    let store = super::store(engine);
+    let bare = repository_of_all_tags(engine, name)?;
     let mut work = Vec::new();
     for image in store.list()? {
         for tagged in &image.names {
