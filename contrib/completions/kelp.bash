@@ -5269,7 +5269,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__network__subcmd__create)
-            opts="-d -o -h --driver --subnet --gateway --ip-range --ipv6 --ipv4 --internal --label --opt --route --disable-dns --dns --interface-name --ipam-driver --ignore --attachable --scope --help"
+            opts="-d -o -h --driver --subnet --gateway --ip-range --aux-address --ipv6 --ipv4 --internal --label --opt --route --disable-dns --dns --interface-name --ipam-driver --ignore --attachable --scope --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5292,6 +5292,10 @@ _kelp() {
                     return 0
                     ;;
                 --ip-range)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --aux-address)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -428,7 +428,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand cp" -s h -l help -d 'Show this
 complete -c kelp -n "__fish_kelp_using_subcommand export" -s o -l output -d 'Write to this file instead of standard output' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand export" -s h -l help -d 'Show this help'
 complete -c kelp -n "__fish_kelp_using_subcommand build" -s f -l file -d 'The Dockerfile (default: Dockerfile or Containerfile in the context; - is standard input)' -r
-complete -c kelp -n "__fish_kelp_using_subcommand build" -l build-arg -d 'Value of an ARG; a name alone takes the caller\'s variable' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l build-arg -d 'Value of an ARG; a name alone takes the caller\'s variable. BUILDKIT_CACHE_MOUNT_NS, BUILDKIT_CONTEXT_KEEP_GIT_DIR, BUILDKIT_DOCKERFILE_CHECK and BUILDKIT_SANDBOX_HOSTNAME need no ARG and mean what they mean to BuildKit' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l build-arg-file -d 'Read values of ARGs from this file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l build-context -d 'A further context: directory, git repository, archive\'s URL, docker-image://IMAGE, oci-layout://DIR[:TAG] or target:STAGE' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l ignorefile -d 'Read patterns of files to leave out from this file instead of .dockerignore' -r -F
@@ -1115,7 +1115,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and not __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand image; and not __fish_seen_subcommand_from build diff exists history import inspect load ls list mount prune pull push rm remove save search sign tag tree unmount umount untag verify" -f -a "untag" -d 'Take names away from an image'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and not __fish_seen_subcommand_from build diff exists history import inspect load ls list mount prune pull push rm remove save search sign tag tree unmount umount untag verify" -f -a "verify" -d 'Check signatures of images on their registry'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -s f -l file -d 'The Dockerfile (default: Dockerfile or Containerfile in the context; - is standard input)' -r
-complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG; a name alone takes the caller\'s variable' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG; a name alone takes the caller\'s variable. BUILDKIT_CACHE_MOUNT_NS, BUILDKIT_CONTEXT_KEEP_GIT_DIR, BUILDKIT_DOCKERFILE_CHECK and BUILDKIT_SANDBOX_HOSTNAME need no ARG and mean what they mean to BuildKit' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l build-arg-file -d 'Read values of ARGs from this file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l build-context -d 'A further context: directory, git repository, archive\'s URL, docker-image://IMAGE, oci-layout://DIR[:TAG] or target:STAGE' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l ignorefile -d 'Read patterns of files to leave out from this file instead of .dockerignore' -r -F
@@ -1387,6 +1387,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l subnet -d 'Addresses of the network, at most one of each family; chosen when absent' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l gateway -d 'Address of the gateway; the first of the subnet when absent' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l ip-range -d 'Addresses that containers get without asking, of those of the subnet' -r
+complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l aux-address -d 'Address no container gets, since something else has it' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l label -d 'Label on the network' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -s o -l opt -d 'mtu=BYTES, isolate=false (reach other networks that have it too), metric=N (of its default route), no_default_route=true' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l route -d 'Another route its containers have, by an address on the network' -r
@@ -1438,7 +1439,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand builder; and not __fish_seen_s
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and not __fish_seen_subcommand_from build du prune" -f -a "du" -d 'Show what the cache of builds takes'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and not __fish_seen_subcommand_from build du prune" -f -a "prune" -d 'Remove the cache of builds'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -s f -l file -d 'The Dockerfile (default: Dockerfile or Containerfile in the context; - is standard input)' -r
-complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG; a name alone takes the caller\'s variable' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG; a name alone takes the caller\'s variable. BUILDKIT_CACHE_MOUNT_NS, BUILDKIT_CONTEXT_KEEP_GIT_DIR, BUILDKIT_DOCKERFILE_CHECK and BUILDKIT_SANDBOX_HOSTNAME need no ARG and mean what they mean to BuildKit' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l build-arg-file -d 'Read values of ARGs from this file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l build-context -d 'A further context: directory, git repository, archive\'s URL, docker-image://IMAGE, oci-layout://DIR[:TAG] or target:STAGE' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l ignorefile -d 'Read patterns of files to leave out from this file instead of .dockerignore' -r -F
@@ -1537,7 +1538,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand buildx; and not __fish_seen_su
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and not __fish_seen_subcommand_from build du prune" -f -a "du" -d 'Show what the cache of builds takes'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and not __fish_seen_subcommand_from build du prune" -f -a "prune" -d 'Remove the cache of builds'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -s f -l file -d 'The Dockerfile (default: Dockerfile or Containerfile in the context; - is standard input)' -r
-complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG; a name alone takes the caller\'s variable' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG; a name alone takes the caller\'s variable. BUILDKIT_CACHE_MOUNT_NS, BUILDKIT_CONTEXT_KEEP_GIT_DIR, BUILDKIT_DOCKERFILE_CHECK and BUILDKIT_SANDBOX_HOSTNAME need no ARG and mean what they mean to BuildKit' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l build-arg-file -d 'Read values of ARGs from this file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l build-context -d 'A further context: directory, git repository, archive\'s URL, docker-image://IMAGE, oci-layout://DIR[:TAG] or target:STAGE' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l ignorefile -d 'Read patterns of files to leave out from this file instead of .dockerignore' -r -F

@@ -5,9 +5,12 @@ use crate::spec::Platform;
 
 use super::context::Ignore;
 use super::dockerfile::lint::{self, Known, Warning};
-use super::dockerfile::{Dockerfile, From, Inputs, ParseError};
+use super::dockerfile::{Dockerfile, From, Inputs, ParseError, Span};
 use super::graph::Graph;
 use super::options::BuildOptions;
+
+/// The build argument that takes the place of `# check=`.
+const CHECK: &str = "BUILDKIT_DOCKERFILE_CHECK";
 
 /// What the checks found.
 #[derive(Debug)]
@@ -44,7 +47,10 @@ impl Checked {
 /// A Dockerfile that cannot be read.
 pub fn check(engine: &Engine, options: &BuildOptions, all: bool) -> Result<Checked, ParseError> {
     let graph = Graph::new(options)?;
-    let lint_options = graph.file.check_options()?;
+    let lint_options = match options.meant(CHECK) {
+        Some(text) => lint::Options::parse(text).map_err(|fault| graph.file.error(Span { first: 1, last: 1 }, fault))?,
+        None => graph.file.check_options()?,
+    };
     let ignore = options.ignore.as_ref().and_then(|(name, text)| Ignore::parse(name, text).ok());
     let mut known = Known {
         inputs: Some(Inputs {
@@ -72,6 +78,10 @@ pub fn check(engine: &Engine, options: &BuildOptions, all: bool) -> Result<Check
 
 /// Whether the Dockerfile asks for its findings to stop the build: then they are looked for before it.
 pub fn is_strict(options: &BuildOptions) -> bool {
+    if let Some(text) = options.meant(CHECK) {
+        // One that cannot be read stops it too.
+        return lint::Options::parse(text).map_or(true, |options| options.error);
+    }
     let head: Vec<&str> = options.dockerfile.lines().take_while(|line| line.starts_with('#')).collect();
     head.iter().any(|line| line.to_lowercase().contains("check") && line.contains("error"))
 }

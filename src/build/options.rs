@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use super::dockerfile::MEANT;
 use crate::engine::options::{PullOptions, PushOptions};
 pub use crate::image::compose::Format;
 use crate::spec::{ContainerSpec, NetworkMode, Platform, Reference, ShortNames};
@@ -82,6 +83,17 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
+    /// One of [`MEANT`]; the last counts, and an empty one is as good as none.
+    pub fn meant(&self, name: &str) -> Option<&str> {
+        debug_assert!(MEANT.contains(&name), "{name}");
+        self.args.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a git context keeps its `.git`.
+    pub fn keep_git_dir(&self) -> bool {
+        self.meant("BUILDKIT_CONTEXT_KEEP_GIT_DIR").is_some_and(|value| matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True"))
+    }
+
     /// What `--build-context` says of a name: of an image all its spellings are one.
     pub fn named_context(&self, name: &str) -> Option<&NamedContext> {
         self.contexts.get(&context_name(name))

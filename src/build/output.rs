@@ -237,18 +237,20 @@ impl Build<'_> {
         let how = archive::SaveOptions { format, ..archive::SaveOptions::default() };
         let subject = archive::Subject::new(&self.store, image, &names).map_err(Error::from);
         let saved = subject.and_then(|subject| match place {
-            Place::Directory(dir) => Ok(archive::save(&self.store, &[subject], &how, archive::Target::Directory(dir)).map(drop)?),
+            Place::Directory(dir) => Ok(archive::save(&self.store, &[subject], &how, archive::Target::Directory(dir))?),
             Place::File(path) => {
                 let mut out = open_output(path)?;
-                archive::save(&self.store, &[subject], &how, archive::Target::Stream(&mut *out))?;
-                close_output(out, path)
+                let manifest = archive::save(&self.store, &[subject], &how, archive::Target::Stream(&mut *out))?;
+                close_output(out, path)?;
+                Ok(manifest)
             }
         });
         if !known {
             self.store.remove(&id.to_string(), Removal::force(true), &|_| None).ok();
         }
-        saved?;
+        let manifest = saved?;
         built.image.get_or_insert(id.to_string());
+        built.manifest = built.manifest.take().or_else(|| manifest.map(|digest| digest.to_string()));
         built.names = names.iter().map(ToString::to_string).collect();
         Ok(())
     }

@@ -51,11 +51,12 @@ pub struct Found {
     pub path: Option<PathBuf>,
 }
 
-/// Makes the context available. `directory` is where relative paths start.
+/// Makes the context available. `directory` is where relative paths start; with `keep_git_dir` a repository's `.git` is
+/// part of it.
 ///
 /// # Errors
 /// No such directory; what servers say; an archive that is none.
-pub fn fetch(engine: &Engine, context: &str, directory: &Path) -> Result<Fetched, Error> {
+pub fn fetch(engine: &Engine, context: &str, directory: &Path, keep_git_dir: bool) -> Result<Fetched, Error> {
     if context == "-" {
         let input = BufReader::with_capacity(256 << 10, std::io::stdin());
         return stream(engine, Box::new(input), "standard input");
@@ -63,7 +64,7 @@ pub fn fetch(engine: &Engine, context: &str, directory: &Path) -> Result<Fetched
     if let Some(repository) = Repository::parse(context)? {
         let scratch = Cache::open(&engine.paths.data).scratch()?;
         let dir = scratch.subdir("context")?;
-        let time = repository.fetch(&dir, false)?.time;
+        let time = repository.fetch(&dir, keep_git_dir)?.time;
         let dir = repository.directory(&dir)?;
         return Ok(Fetched { dir: Some(dir), dockerfile: None, remote: true, time, _scratch: Some(scratch) });
     }

@@ -3,7 +3,7 @@
 //! An address is *used* by a container that runs, or *kept* for one that does not but may come back. Kept ones are only
 //! given away when nothing else is left, or to who asks for one by number.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use super::store::SubnetRecord;
@@ -28,9 +28,27 @@ pub enum PoolError {
         /// The network's.
         subnet: Subnet,
     },
+    /// The network keeps it for something that is no container.
+    #[error("address {ip} is reserved for {name} (--aux-address)")]
+    Reserved {
+        /// The address.
+        ip: IpAddr,
+        /// For what.
+        name: String,
+    },
     /// All are in use.
     #[error("all addresses of {0} are in use")]
     Full(Subnet),
+    /// All of the part containers get their addresses from are in use.
+    #[error("all addresses from {first} to {last} are in use, which is the range of {subnet} that is handed out (--ip-range)")]
+    RangeFull {
+        /// The first.
+        first: IpAddr,
+        /// The last.
+        last: IpAddr,
+        /// The network's.
+        subnet: Subnet,
+    },
 }
 
 /// The addresses of one subnet.
@@ -41,19 +59,21 @@ pub struct Pool {
     last: IpAddr,
     /// The one handed out last: the next is looked for after it, so that an address rests before it is used again.
     latest: Option<IpAddr>,
+    reserved: HashMap<IpAddr, String>,
     used: HashMap<IpAddr, String>,
     kept: HashMap<IpAddr, String>,
 }
 
 impl Pool {
-    /// All free.
-    pub fn new(record: SubnetRecord) -> Self {
+    /// All free but the reserved ones.
+    pub fn new(record: SubnetRecord, reserved: &BTreeMap<String, IpAddr>) -> Self {
         let (first, last) = record.subnet.hosts();
         let (first, last) = match record.range {
             Some(range) => (range.first.max(first), range.last.min(last)),
             None => (first, last),
         };
-        Self { record, first, last, latest: None, used: HashMap::new(), kept: HashMap::new() }
+        let reserved = reserved.iter().map(|(name, ip)| (*ip, name.clone())).collect();
+        Self { record, first, last, latest: None, reserved, used: HashMap::new(), kept: HashMap::new() }
     }
 
     /// The subnet.
@@ -81,8 +101,11 @@ impl Pool {
         exists: &dyn Fn(&str) -> bool,
     ) -> Result<IpAddr, PoolError> {
         if let Some(ip) = wanted {
-            if !self.is_host(ip) {
+            if !self.record.is_host(ip) {
                 return Err(PoolError::Outside { ip, subnet: self.record.subnet });
+            }
+            if let Some(name) = self.reserved.get(&ip) {
+                return Err(PoolError::Reserved { ip, name: name.clone() });
             }
             if let Some(holder) = self.used.get(&ip).filter(|holder| *holder != container) {
                 return Err(PoolError::Taken { ip, holder: holder.get(..12).unwrap_or(holder).to_owned() });
@@ -90,14 +113,14 @@ impl Pool {
             return Ok(self.assign(ip, container));
         }
         let mine = |map: &HashMap<IpAddr, String>, ip: &IpAddr| map.get(ip).is_none_or(|holder| holder == container);
-        if let Some(ip) = before.filter(|ip| self.is_host(*ip) && mine(&self.used, ip) && mine(&self.kept, ip)) {
+        if let Some(ip) = before.filter(|ip| self.is_open(*ip) && mine(&self.used, ip) && mine(&self.kept, ip)) {
             return Ok(self.assign(ip, container));
         }
         let start = self.latest.and_then(Subnet::next).filter(|ip| *ip <= self.last).unwrap_or(self.first);
         let mut spare = None;
         let mut ip = start;
         loop {
-            if self.is_host(ip) && !self.used.contains_key(&ip) {
+            if self.is_open(ip) && !self.used.contains_key(&ip) {
                 match self.kept.get(&ip) {
                     Some(holder) if holder != container && exists(holder) => spare = spare.or(Some(ip)),
                     _ => {
@@ -112,7 +135,7 @@ impl Pool {
                 break;
             }
         }
-        let ip = spare.ok_or(PoolError::Full(self.record.subnet))?;
+        let ip = spare.ok_or_else(|| self.full())?;
         Ok(self.assign(ip, container))
     }
 
@@ -130,9 +153,15 @@ impl Pool {
         }
     }
 
-    fn is_host(&self, ip: IpAddr) -> bool {
-        let (first, last) = self.record.subnet.hosts();
-        ip.is_ipv6() == self.record.subnet.is_ipv6() && ip >= first && ip <= last && ip != self.record.gateway
+    fn is_open(&self, ip: IpAddr) -> bool {
+        self.record.is_host(ip) && !self.reserved.contains_key(&ip)
+    }
+
+    fn full(&self) -> PoolError {
+        match self.record.range {
+            Some(_) => PoolError::RangeFull { first: self.first, last: self.last, subnet: self.record.subnet },
+            None => PoolError::Full(self.record.subnet),
+        }
     }
 }
 
@@ -142,7 +171,8 @@ mod tests {
 
     fn pool(subnet: &str, range: Option<&str>) -> Pool {
         let subnet: Subnet = subnet.parse().unwrap();
-        Pool::new(SubnetRecord { subnet, gateway: subnet.hosts().0, range: range.map(|text| text.parse().unwrap()) })
+        let record = SubnetRecord { subnet, gateway: subnet.hosts().0, range: range.map(|text| text.parse().unwrap()) };
+        Pool::new(record, &[("router".to_owned(), ip("10.5.0.9"))].into())
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -188,7 +218,13 @@ mod tests {
         for bad in ["10.5.0.0", "10.5.0.1", "10.5.0.255", "10.6.0.1", "::1"] {
             assert!(matches!(pool.take("b", Some(ip(bad)), None, HERE), Err(PoolError::Outside { .. })), "{bad}");
         }
+        assert!(matches!(pool.take("b", Some(ip("10.5.0.9")), None, HERE), Err(PoolError::Reserved { .. })));
         assert_eq!(pool.take("b", None, None, HERE), Ok(ip("10.5.0.128")));
+        let mut pool = super::tests::pool("10.5.0.0/24", Some("10.5.0.8-10.5.0.10"));
+        assert_eq!(pool.take("a", None, Some(ip("10.5.0.9")), HERE), Ok(ip("10.5.0.8")));
+        assert_eq!(pool.take("b", None, None, HERE), Ok(ip("10.5.0.10")));
+        let full = pool.take("c", None, None, HERE).unwrap_err().to_string();
+        assert!(full.starts_with("all addresses from 10.5.0.8 to 10.5.0.10 are in use"), "{full}");
         let mut six = super::tests::pool("fd00:5::/64", None);
         assert_eq!(six.take("a", None, None, HERE), Ok(ip("fd00:5::2")));
         assert_eq!(six.take("b", Some(ip("fd00:5::ff")), None, HERE), Ok(ip("fd00:5::ff")));

@@ -42,6 +42,9 @@ pub struct NetworkRecord {
     pub interface: String,
     /// At most one of each family.
     pub subnets: Vec<SubnetRecord>,
+    /// Addresses no container gets, since something else has them, by its name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reserved: BTreeMap<String, IpAddr>,
     /// Without a way out.
     pub internal: bool,
     /// Routes its containers have beside the default one.
@@ -67,6 +70,14 @@ pub struct SubnetRecord {
     /// Those that containers get without asking for one; all others when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<IpRange>,
+}
+
+impl SubnetRecord {
+    /// Whether a container may have this address: it is the subnet's, and not the gateway's.
+    pub fn is_host(&self, ip: IpAddr) -> bool {
+        let (first, last) = self.subnet.hosts();
+        ip.is_ipv6() == self.subnet.is_ipv6() && ip >= first && ip <= last && ip != self.gateway
+    }
 }
 
 impl NetworkRecord {
@@ -115,6 +126,8 @@ pub struct NewNetwork {
     pub gateways: Vec<IpAddr>,
     /// `--ip-range`, likewise.
     pub ranges: Vec<IpRange>,
+    /// `--aux-address`, by name.
+    pub reserved: BTreeMap<String, IpAddr>,
     /// `--ipv6`.
     pub ipv6: bool,
     /// `--ipv4=false`.
@@ -290,6 +303,9 @@ impl Networks {
         if let Some(stray) = new.routes.iter().find(|route| subnets.iter().all(|subnet| !subnet.subnet.contains(route.gateway))) {
             return Err(invalid(format!("the gateway {} of the route to {} is not in its subnet", stray.gateway, stray.destination)));
         }
+        if let Some((_, stray)) = new.reserved.iter().find(|(_, ip)| !subnets.iter().any(|subnet| subnet.is_host(**ip))) {
+            return Err(invalid(format!("the auxiliary address {stray} is not one of its subnet's that a container could have")));
+        }
         let interface = interface(new, &id, &others).map_err(&invalid)?;
         let record = NetworkRecord {
             version: VERSION,
@@ -298,6 +314,7 @@ impl Networks {
             created,
             interface,
             subnets,
+            reserved: new.reserved.clone(),
             internal: new.internal,
             routes: new.routes.clone(),
             dns: !new.no_dns,
@@ -515,6 +532,7 @@ mod tests {
             (NewNetwork { subnets: net("127.5.0.0/16"), ..named("n") }, "in use by the system"),
             (NewNetwork { gateways: vec!["10.5.0.1".parse().unwrap()], ..named("n") }, "not in its subnet"),
             (NewNetwork { no_ipv4: true, ..named("n") }, "needs --ipv6"),
+            (NewNetwork { subnets: net("10.5.0.0/24"), reserved: [("a".into(), "10.5.0.1".parse().unwrap())].into(), ..named("n") }, "auxiliary address 10.5.0.1"),
             (NewNetwork { options: [("mtu".into(), "5".into())].into(), ..named("n") }, "from 1280 to 65520"),
             (NewNetwork { options: [("metric".into(), "low".into())].into(), ..named("n") }, "must be a number"),
             (NewNetwork { routes: vec!["10.9.0.0/16,10.5.0.9".parse().unwrap()], subnets: net("10.6.0.0/24"), ..named("n") }, "the route to 10.9.0.0/16 is not in"),

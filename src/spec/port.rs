@@ -243,7 +243,8 @@ impl FromStr for Port {
                 None => (None, rest),
             },
         };
-        let host = if host.is_empty() { None } else { Some(PortRange::parse(host, "host")?) };
+        // 0 is any free port, as everywhere else.
+        let host = if matches!(host, "" | "0") { None } else { Some(PortRange::parse(host, "host")?) };
         let host_ip = match ip {
             None | Some("") => None,
             Some(ip) => Some(parse_host_ip(ip)?),
@@ -488,7 +489,8 @@ mod tests {
             ("80:", "no port specified"),
             ("[::1]", "no port specified"),
             ("/tcp", "no port specified"),
-            ("0:80", "invalid host port \"0\""),
+            ("80:0", "invalid container port \"0\""),
+            ("0-1:80", "invalid host port \"0-1\""),
             ("80:0", "invalid container port \"0\""),
             ("65536", "invalid container port"),
             ("+80", "invalid container port"),
@@ -516,6 +518,8 @@ mod tests {
             [(HostPort::Fixed(65534), 1), (HostPort::Fixed(65535), 2)]
         );
         assert_eq!(hosts("80-81"), [(HostPort::Any, 80), (HostPort::Any, 81)]);
+        assert_eq!(hosts("0:80"), [(HostPort::Any, 80)]);
+        assert_eq!(hosts("127.0.0.1:0:80-81"), [(HostPort::Any, 80), (HostPort::Any, 81)]);
         assert_eq!(hosts("90-91:80"), [(HostPort::OneOf(PortRange { first: 90, last: 91 }), 80)]);
         assert_eq!(hosts("1-65535:1-65535").len(), 65535);
     }

@@ -109,6 +109,14 @@ fn git_repositories() {
     for tail in ["#v1:way", "#v1:sub/up", "#v1:../..", "?ref=v1&subdir=way"] {
         build(&kelp, &format!("{url}{tail}"), &[]).failure();
     }
+    let text = "FROM busybox\nCOPY . /ctx\nRUN test -d /ctx/.git\n";
+    let kept = |value: &str| {
+        let arg = format!("BUILDKIT_CONTEXT_KEEP_GIT_DIR={value}");
+        let address = format!("{url}#v1");
+        kelp.tool(crate::support::program(), ["build", "--network", "none", "--build-arg", &arg, "-f", "-", &address]).stdin(text).output()
+    };
+    kept("1").success();
+    kept("0").failure().stderr_has("exit code: 1");
     // As files of an instruction.
     let text = format!(
         "FROM busybox\nADD {url}#v1 /plain\nADD --keep-git-dir=true {url}#v1:sub /kept\nADD --checksum={commit} {url}#v1 /checked\n\

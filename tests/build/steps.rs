@@ -193,7 +193,12 @@ fn outputs_and_squash() {
     needs!("userns", "busybox");
     let kelp = Kelp::busybox();
     context(&kelp, "ctx", &[("Dockerfile", "FROM busybox\nRUN echo 1 > /one; echo x > /gone\nRUN rm /gone; echo 2 > /two\nRUN rm /bin/vi\n")]);
-    build(&kelp, "ctx", &["-t", "a", "-o", "type=docker,dest=d.tar", "-o", "type=oci,dest=o.tar", "-o", "type=tar,dest=t.tar"]).success();
+    build(&kelp, "ctx", &["-t", "a", "-o", "type=docker,dest=d.tar", "-o", "type=oci,dest=o.tar", "-o", "type=tar,dest=t.tar", "--metadata-file", "m.json"]).success();
+    // The digest is that of the manifest in the archive.
+    let about: serde_json::Value = serde_json::from_slice(&std::fs::read(kelp.work().join("m.json")).unwrap()).unwrap();
+    let index = std::process::Command::new("tar").args(["xOf", "o.tar", "index.json"]).current_dir(kelp.work()).output().unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index.stdout).unwrap();
+    assert_eq!(about["containerimage.digest"], index["manifests"][0]["digest"]);
     for name in ["d.tar", "o.tar"] {
         kelp.run(["load", "-i", name]).success();
         assert_eq!(kelp.ok(["run", "--rm", "--network", "none", "a", "cat", "/one", "/two"]), "1\n2");
@@ -457,6 +462,15 @@ USER 1000
 RUN --mount=type=cache,target=/1,id=q,uid=1000 test ! -e /1/x && touch /1/y
 ")]);
     build(&kelp, "twice", &[]).success();
+    // Names of its own, and a host name.
+    context(&kelp, "own", &[("Dockerfile", "FROM busybox\nRUN --mount=type=cache,target=/1,id=q test ! -e /1/x\nRUN test $(hostname) = box\n")]);
+    build(&kelp, "own", &["--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=box"]).failure().stderr_has("Dockerfile:2");
+    let flags = ["--build-arg", "BUILDKIT_CACHE_MOUNT_NS=mine", "--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=box"];
+    let out = build(&kelp, "own", &flags);
+    out.success();
+    assert!(!out.stderr.contains("not consumed"));
+    assert_eq!(cached(&build(&kelp, "own", &flags)), 2);
+    build(&kelp, "own", &flags[..2]).failure().stderr_has("Dockerfile:3");
     kelp.run(["builder", "prune", "-af"]).success();
     let out = build(&kelp, "ctx", &[]);
     out.success().stderr_has(" 2\n");

@@ -172,6 +172,12 @@ fn checks_find_and_may_refuse() {
     fs::write(dir.join("Dockerfile"), format!("# check=skip=all;error=true\n{dockerfile}")).unwrap();
     build(&kelp, &dir, &["--check"]).success().stdout("Check complete, no warnings found.\n");
     build(&kelp, &dir, &[]).success();
+    // The build argument takes the place of what the file says.
+    let checks = |text: &str| ["--build-arg".to_owned(), format!("BUILDKIT_DOCKERFILE_CHECK={text}")];
+    let with = |text: &str| build(&kelp, &dir, &checks(text).each_ref().map(String::as_str));
+    with("error=true;skip=StageNameCasing").failure().stderr_has("lint violation found for rules: LegacyKeyValueFormat");
+    assert!(!with("skip=all").success().stderr.contains("not consumed"));
+    with("nonsense").code(125).stderr_has("BUILDKIT_DOCKERFILE_CHECK").stderr_has("skip=RULE");
 }
 
 /// The image `localhost/theirs`, made of a context by buildah.

@@ -78,9 +78,11 @@ fn networks_are_made_listed_and_removed() {
     kelp.run(["network", "rm", "bridge"]).failure().stderr_has("pre-defined");
     assert_eq!(kelp.ok(["ps", "-a", "-q", "--no-trunc", "--filter", "network=app"]), kelp.ok(["ps", "-aq", "--no-trunc"]));
     kelp.ok(["rm", "c"]);
-    kelp.ok(["network", "create", "--subnet", "10.77.0.0/24", "--gateway", "10.77.0.254", "--ip-range", "10.77.0.128/25", "lab"]);
-    let config = kelp.ok(["network", "inspect", "-f", "{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}}{{end}}", "lab"]);
-    assert_eq!(config, "10.77.0.0/24 10.77.0.254");
+    kelp.ok(["network", "create", "--subnet", "10.77.0.0/24", "--gateway", "10.77.0.254", "--ip-range", "10.77.0.128/25", "--aux-address", "printer=10.77.0.129", "lab"]);
+    let config = kelp.ok(["network", "inspect", "-f", "{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}} {{.AuxiliaryAddresses.printer}}{{end}}", "lab"]);
+    assert_eq!(config, "10.77.0.0/24 10.77.0.254 10.77.0.129");
+    let short = kelp.ok(["network", "ls", "--filter", "type=builtin", "-q"]);
+    assert_eq!(short.lines().collect::<std::collections::BTreeSet<_>>().len(), 3, "{short}");
     kelp.run(["network", "create", "--subnet", "10.77.0.0/16", "x"]).failure().stderr_has("overlaps that of network lab");
     kelp.run(["network", "create", "-o", "vlan=3", "x"]).failure().stderr_has("unknown option");
     let pruned = kelp.run(["network", "prune", "-f"]);
@@ -173,6 +175,11 @@ fn addresses_as_asked_and_several_networks() {
     page(&kelp, "right", &format!("[{ip6}]"));
     kelp.run(["exec", "right", "nslookup", "-type=aaaa", "both"]).stdout_has(&ip6);
     kelp.run(["run", "--rm", "--network", "one", "--ip", "10.78.1.9", "busybox", "true"]).code(125).stderr_has("already in use by container");
+    kelp.ok(["network", "create", "--subnet", "10.78.3.0/24", "--ip-range", "10.78.3.8-10.78.3.9", "--aux-address", "router=10.78.3.8", "narrow"]);
+    assert_eq!(kelp.ok(["run", "--rm", "--network", "narrow", "busybox", "hostname", "-i"]), "10.78.3.9");
+    up(&kelp, "last", &["--network", "narrow"], SLEEP);
+    kelp.run(["run", "--rm", "--network", "narrow", "busybox", "true"]).code(125).stderr_has("all addresses from 10.78.3.8 to 10.78.3.9");
+    kelp.run(["run", "--rm", "--network", "narrow", "--ip", "10.78.3.8", "busybox", "true"]).code(125).stderr_has("reserved for router");
     kelp.run(["run", "--rm", "--network", "one", "--ip", "10.79.1.9", "busybox", "true"]).code(125).stderr_has("10.79.1.9");
     kelp.run(["run", "--rm", "--ip", "10.78.1.9", "busybox", "true"]).code(125).stderr_has("needs a user network");
     kelp.ok(["network", "disconnect", "one", "both"]);

@@ -12,6 +12,11 @@ use super::ast::{
 use super::error::{Fault, ParseError, did_you_mean};
 use super::expand::{Env, Expansion, NoEnv, Rules, Word, expand};
 
+/// Build arguments that mean something to builds themselves, whether or not an instruction declares them, as in BuildKit:
+/// names of cache mounts of its own, a context that keeps its `.git`, options of the checks, the host name of steps.
+pub const MEANT: [&str; 4] =
+    ["BUILDKIT_CACHE_MOUNT_NS", "BUILDKIT_CONTEXT_KEEP_GIT_DIR", "BUILDKIT_DOCKERFILE_CHECK", "BUILDKIT_SANDBOX_HOSTNAME"];
+
 /// Variables and values.
 pub type Vars = BTreeMap<String, String>;
 
@@ -104,8 +109,9 @@ impl Globals {
         }
         let predefined = |name: &str| {
             PROXIES.iter().any(|known| known.eq_ignore_ascii_case(name))
-                || name.starts_with("BUILDKIT_")
-                || name == "SOURCE_DATE_EPOCH"
+                || MEANT.contains(&name)
+                // The language is kelp's own, as with `# syntax=`; a build has no name to show.
+                || matches!(name, "SOURCE_DATE_EPOCH" | "BUILDKIT_SYNTAX" | "BUILDKIT_BUILD_NAME")
                 || platform_names().any(|known| known == name)
         };
         self.build_args.keys().map(String::as_str).filter(|name| !names.contains(name) && !predefined(name)).collect()

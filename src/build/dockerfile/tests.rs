@@ -151,10 +151,10 @@ fn stages_are_found_by_name_and_number() {
 #[test]
 fn build_arguments() {
     let file = Dockerfile::parse("f", b"ARG A\nFROM a\nARG B\n").unwrap();
-    let given = ["A", "B", "C", "HTTP_PROXY", "TARGETARCH", "BUILDKIT_INLINE_CACHE"];
+    let given = ["A", "B", "C", "HTTP_PROXY", "TARGETARCH", "BUILDKIT_INLINE_CACHE", "BUILDKIT_SANDBOX_HOSTNAME"];
     let inputs = Inputs { build_args: given.map(|name| (name.to_owned(), "v".to_owned())).into(), ..inputs() };
     let globals = Globals::new(&file, &inputs).unwrap();
-    assert_eq!(globals.unused(&file), ["C"]);
+    assert_eq!(globals.unused(&file), ["BUILDKIT_INLINE_CACHE", "C"]);
     assert_eq!(globals.proxies().keys().collect::<Vec<_>>(), ["HTTP_PROXY", "http_proxy"]);
     assert_eq!(globals.vars().get("TARGETARCH").map(String::as_str), Some("v"));
 }

@@ -223,6 +223,10 @@ fn cache(
         None => id.clone(),
     };
     // So is one of another owner.
+    let name = match stage.build.options.meant("BUILDKIT_CACHE_MOUNT_NS") {
+        Some(space) => format!("{space}/{name}"),
+        None => name,
+    };
     let name = if (*uid, *gid, *mode) == (0, 0, 0o755) { name } else { format!("{name} of {uid}:{gid} {mode:o}") };
     if let Some((dir, _)) = held.get(&name) {
         return Ok(dir.clone());

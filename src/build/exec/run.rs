@@ -57,8 +57,12 @@ impl Stage<'_> {
             .text(&network.to_string())
             .text(if insecure { "insecure" } else { "" })
             .text(&limits)
-            .list(build.options.volumes.iter().map(|(from, to, ro)| format!("{}:{to}:{ro}", from.display())))
-            .finish();
+            .list(build.options.volumes.iter().map(|(from, to, ro)| format!("{}:{to}:{ro}", from.display())));
+        let hostname = build.options.meant("BUILDKIT_SANDBOX_HOSTNAME").map(str::to_owned);
+        let base = match &hostname {
+            Some(hostname) => base.text(hostname).finish(),
+            None => base.finish(),
+        };
         step.key = Key::new("run mounts").text(&base).text(&mounts.described(self)).finish();
         step.others = mounts.layers();
         let layers = self.layers.clone();
@@ -81,6 +85,7 @@ impl Stage<'_> {
             held.binds.sort_by_key(|bind| bind.target.matches('/').count());
             let mut spec = spec.clone();
             spec.security.privileged |= insecure;
+            spec.network.hostname.clone_from(&hostname);
             let dir = scratch.dir();
             let request = StepRun {
                 dir: &dir,

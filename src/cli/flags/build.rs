@@ -7,6 +7,7 @@ use super::image::{RegistryFlags, source_date_epoch};
 use super::resources::ResourceFlags;
 use super::where_to;
 use super::{Surroundings, bytes, pairs, parse};
+use crate::build::dockerfile::lint;
 use crate::build::options::{BuildOptions, NamedContext, SecretSource, Squash, context_name};
 use crate::cli::exit::UsageError;
 use crate::engine::options::PullOptions;
@@ -19,7 +20,8 @@ pub(crate) struct InputFlags {
     /// The Dockerfile (default: Dockerfile or Containerfile in the context; - is standard input)
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<String>,
-    /// Value of an ARG; a name alone takes the caller's variable
+    /// Value of an ARG; a name alone takes the caller's variable. BUILDKIT_CACHE_MOUNT_NS, BUILDKIT_CONTEXT_KEEP_GIT_DIR,
+    /// BUILDKIT_DOCKERFILE_CHECK and BUILDKIT_SANDBOX_HOSTNAME need no ARG and mean what they mean to BuildKit
     #[arg(long, value_name = "NAME=VALUE")]
     build_arg: Vec<String>,
     /// Read values of ARGs from this file
@@ -278,6 +280,11 @@ fn read_input(input: InputFlags, around: &Surroundings<'_>, options: &mut BuildO
             return Err(UsageError::value("--build-arg", text, "expected NAME[=VALUE]"));
         }
         options.args.extend(variable(text, around));
+    }
+    if let Some(text) = options.meant("BUILDKIT_DOCKERFILE_CHECK")
+        && let Err(fault) = lint::Options::parse(text)
+    {
+        return Err(UsageError::value("--build-arg BUILDKIT_DOCKERFILE_CHECK", text, fault.hint.unwrap_or(fault.message)));
     }
     if let Some(path) = ignorefile {
         options.ignore = Some((path.display().to_string(), around.text("--ignorefile", &path)?));

@@ -16,11 +16,12 @@ use crate::state::{ContainerRecord, Containers};
 
 const KEYS: &[&str] = &["dangling", "driver", "id", "label", "label!", "name", "scope", "type", "until", "internal", "ipv6"];
 
-/// The networks that are always there: name, driver, id. The ids are fixed, so that scripts can keep them.
+/// The networks that are always there: name, driver, id. The ids are fixed, so that scripts can keep them, and differ in
+/// their first twelve digits.
 pub(super) const BUILT_IN: &[(&str, &str, &str)] = &[
-    ("bridge", "bridge", "6b656c7000000000000000000000000000000000000000000000000062726467"),
-    ("host", "host", "6b656c70000000000000000000000000000000000000000000000000686f7374"),
-    ("none", "null", "6b656c700000000000000000000000000000000000000000000000006e6f6e65"),
+    ("bridge", "bridge", "6b656c7062726467000000000000000000000000000000000000000062726467"),
+    ("host", "host", "6b656c70686f73740000000000000000000000000000000000000000686f7374"),
+    ("none", "null", "6b656c706e6f6e6500000000000000000000000000000000000000006e6f6e65"),
 ];
 
 /// One network of a listing.
@@ -135,6 +136,11 @@ pub fn inspect(engine: &Engine, name: &str) -> Result<Value, Error> {
             let mut value = json!({"Subnet": subnet.subnet.to_string(), "Gateway": subnet.gateway.to_string()});
             if let Some(range) = subnet.range {
                 value["IPRange"] = format!("{}-{}", range.first, range.last).into();
+            }
+            let reserved: Map<String, Value> =
+                record.reserved.iter().filter(|(_, ip)| subnet.is_host(**ip)).map(|(name, ip)| (name.clone(), ip.to_string().into())).collect();
+            if !reserved.is_empty() {
+                value["AuxiliaryAddresses"] = reserved.into();
             }
             value
         })

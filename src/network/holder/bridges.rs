@@ -171,7 +171,7 @@ impl Bridges {
                 return Err(fail(error));
             }
         };
-        let mut pools: Vec<Pool> = record.subnets.iter().copied().map(Pool::new).collect();
+        let mut pools: Vec<Pool> = record.subnets.iter().map(|subnet| Pool::new(*subnet, &record.reserved)).collect();
         keep_leases(&mut pools, &record.id, data);
         self.networks.insert(record.id.clone(), Live { record: record.clone(), bridge, pools, members: 0 });
         Ok(true)

@@ -87,7 +87,7 @@ $ kelp build -t registry.example/app:1 --push --cache-to type=registry,ref=regis
                 _ => {}
             }
         }
-        let fetched = source::fetch(engine, &place, &directory)?;
+        let fetched = source::fetch(engine, &place, &directory, options.keep_git_dir())?;
         let found = fetched.dockerfile(file.as_deref(), &directory)?;
         if options.ignore.is_none() {
             options.ignore = fetched.ignore(&found)?;
@@ -136,10 +136,11 @@ $ kelp build -t registry.example/app:1 --push --cache-to type=registry,ref=regis
 /// Fetches what `--build-context` names elsewhere. What comes back keeps it there.
 fn fetch_contexts(engine: &Engine, options: &mut BuildOptions, directory: &Path) -> Result<Vec<source::Fetched>, Error> {
     let mut all = Vec::new();
+    let keep = options.keep_git_dir();
     for (name, context) in &mut options.contexts {
         match context {
             NamedContext::Remote(address) => {
-                let fetched = source::fetch(engine, address, directory)?;
+                let fetched = source::fetch(engine, address, directory, keep)?;
                 let dir = fetched.dir.clone();
                 let dir = dir.ok_or_else(|| Error::Usage(format!("--build-context {name}: {address} is neither a repository nor an archive")))?;
                 *context = NamedContext::Directory(dir);

@@ -29,6 +29,9 @@ pub(crate) struct CreateArgs {
     /// Addresses that containers get without asking, of those of the subnet
     #[arg(long, value_name = "NETWORK/PREFIX|FIRST-LAST")]
     pub(super) ip_range: Vec<String>,
+    /// Address no container gets, since something else has it
+    #[arg(long, value_name = "NAME=ADDRESS")]
+    pub(super) aux_address: Vec<String>,
     /// IPv6 too, with addresses of its own (ULA) when no --subnet says
     #[arg(long)]
     pub(super) ipv6: bool,
@@ -90,6 +93,7 @@ $ kelp network create --subnet 10.5.0.0/24 --gateway 10.5.0.254 lab";
             subnet,
             gateway,
             ip_range,
+            aux_address,
             ipv6,
             ipv4,
             internal,
@@ -114,12 +118,17 @@ $ kelp network create --subnet 10.5.0.0/24 --gateway 10.5.0.254 lab";
         for text in label {
             env::label(&text, &mut labels).map_err(|reason| UsageError::value("--label", &text, reason))?;
         }
+        let mut reserved = std::collections::BTreeMap::new();
+        for (name, ip) in pairs("--aux-address", aux_address)? {
+            reserved.insert(name, ip.parse().map_err(|_| UsageError::value("--aux-address", &ip, "not an IP address"))?);
+        }
         let new = NewNetwork {
             name: name.clone(),
             driver,
             subnets: crate::cli::flags::parse_all("--subnet", &subnet)?,
             gateways: gateway,
             ranges: crate::cli::flags::parse_all("--ip-range", &ip_range)?,
+            reserved,
             ipv6,
             no_ipv4: ipv4 == Some(false),
             internal,
