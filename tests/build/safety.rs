@@ -86,16 +86,20 @@ fn links_lead_nowhere_outside() {
     fs::write(ctx.join("Dockerfile"), "FROM busybox\nRUN --mount=type=bind,source=root,target=/m,rw test -e /m/real && ! test -e /m/etc\n").unwrap();
     build(&kelp, &[]).success();
     // A stage whose files are links to the host.
-    let text = "\
+    let text = format!("\
 FROM busybox AS evil
 RUN ln -s / /up && ln -s /proc/self/cwd /cwd
 FROM busybox
+RUN ln -s ../../../../../../../../../../written /over && ln -s {private} /host
+COPY real /over
+COPY real /host
 COPY --from=evil /up/etc/ /etc2/
 RUN --mount=type=bind,from=evil,source=/up,target=/m,rw test -e /m/bin/busybox -o -e /m/bin/sh; echo w > /m/written
-";
+", private = outside.join("private").display());
     fs::write(ctx.join("Dockerfile"), text).unwrap();
     build(&kelp, &["-t", "linked"]).success();
     assert!(!std::path::Path::new("/written").exists());
+    assert_eq!(fs::read_to_string(outside.join("private")).unwrap(), "host file");
     // CVE-2020-10696, CVE-2022-4122: an ignore file that is a link to a file of the host.
     fs::write(ctx.join("Dockerfile"), "FROM busybox\nCOPY real /real\n").unwrap();
     symlink(outside.join("private"), ctx.join(".dockerignore")).unwrap();

@@ -66,7 +66,9 @@ fn everything_lands_where_docker_puts_it() {
              COPY *.txt /out/globbed/\nCOPY --chown=app:app --chmod=u=rwX,go= dir /out/owned\nCOPY --chmod=0600 a.txt /way/\n\
              WORKDIR /out/work\nCOPY b.txt .\nCOPY <<EOF <<\"RAW\" ./\nhome $HOME\nEOF\nhome $HOME\nRAW\n\
              COPY --parents --exclude=**/deep.md dir/./sub dir/*/deep.md /out/kept/\nCOPY . /out/all\n\
-             FROM base\nCOPY --from=base --link /out/owned /out/again\nCOPY --from=base /out/owned/in /out/again2/\nRUN cat /out/work/EOF /out/work/RAW\n",
+             FROM base\nCOPY --from=base --link /out/owned /out/again\nCOPY --from=base /out/owned/in /out/again2/\nRUN cat /out/work/EOF /out/work/RAW\n\
+             RUN mkdir /out/l && cd /out/l && echo old > real && ln -s real first && ln -s /out/l/first second && ln -s ../made/new none && ln -s turn turn\n\
+             COPY a.txt /out/l/second\nCOPY a.txt /out/l/none\nCOPY dir/to /out/l/inline\nCOPY <<X /out/l/first\nwritten\nX\n",
         ),
     ];
     let dir = context(&kelp, "context", &files);
@@ -94,9 +96,16 @@ fn everything_lands_where_docker_puts_it() {
         "file 644 0:0 1 ./all/dir/in",
         "file 600 1500:1500 1 ./again/in",
         "file 600 1500:1500 1 ./again2/in",
+        // What a link of the image stands for is replaced, also when it is not there yet.
+        "file 644 0:0 8 ./l/real",
+        "link 0:0 ./l/first -> real",
+        "link 0:0 ./l/none -> ../made/new",
+        "file 644 0:0 1 ./made/new",
     ] {
         assert!(got.lines().any(|line| line == want), "{want} is not in\n{got}");
     }
+    fs::write(dir.join("Dockerfile"), "FROM busybox\nRUN ln -s b /a; ln -s a /b\nCOPY a.txt /a\n").unwrap();
+    kelp.run(["build", "--network", "none", dir.to_str().unwrap()]).failure().stderr_has("follow link");
     for unwanted in ["node_modules", ".log", "./kept/sub/deep.md"] {
         assert!(!got.contains(unwanted), "{unwanted} is in\n{got}");
     }

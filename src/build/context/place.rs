@@ -129,6 +129,9 @@ struct Filling {
     attributes: Option<OwnedFd>,
 }
 
+/// Links followed on the way to one destination, as many as the kernel follows.
+const MAX_LINKS: usize = 40;
+
 const OPEN_DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Work<'_> {
@@ -203,9 +206,28 @@ impl Work<'_> {
         }
     }
 
+    /// What a destination stands for: a link of the image is followed inside its root, also to what is not there yet.
+    fn follow(&self, dest: &str) -> Result<String, ContextError> {
+        let mut at = dest.to_owned();
+        for _ in 0..MAX_LINKS {
+            let Ok(handle) = root::open(self.root, Path::new(&at), OFlags::PATH | OFlags::NOFOLLOW) else { return Ok(at) };
+            let stat = rfs::fstat(&handle).map_err(self.failed("stat", &at))?;
+            if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+                return Ok(at);
+            }
+            let link = rfs::readlinkat(&handle, c"", Vec::new()).map_err(self.failed("read link", &at))?;
+            let link = link.to_str().map_err(|_| self.failed("follow link", &at)(Errno::ILSEQ))?.trim_end_matches('/');
+            at = match at.rsplit_once('/') {
+                Some((dir, _)) if !link.starts_with('/') => format!("{dir}/{link}"),
+                _ => link.trim_start_matches('/').to_owned(),
+            };
+        }
+        Err(self.failed("follow link", dest)(Errno::LOOP))
+    }
+
     /// One object: under its name in a directory, else as the destination.
     fn single(&mut self, selection: &Selection<'_>, pick: &Pick, dest: &str) -> Result<(), ContextError> {
-        let target = if self.is_dir(dest) { path::join(dest, &pick.name) } else { dest.to_owned() };
+        let target = if self.is_dir(dest) { path::join(dest, &pick.name) } else { self.follow(dest)? };
         let (dir, name) = target.rsplit_once('/').unwrap_or(("", &target));
         let fd = self.ensure(dir)?;
         self.walk(selection, pick, "", Filling { fd, path: dir.to_owned(), then: None, attributes: None }, name)
@@ -309,7 +331,7 @@ impl Work<'_> {
     }
 
     fn inline(&mut self, dest: &str, name: &str, data: &[u8]) -> Result<(), ContextError> {
-        let target = if self.is_dir(dest) { path::join(dest, &path::below_root(name)) } else { dest.to_owned() };
+        let target = if self.is_dir(dest) { path::join(dest, &path::below_root(name)) } else { self.follow(dest)? };
         let (dir, name) = target.rsplit_once('/').unwrap_or(("", &target));
         let dir = self.ensure(dir)?;
         let name = CString::new(name).map_err(|_| self.failed("create", &target)(Errno::INVAL))?;
