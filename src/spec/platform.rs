@@ -19,6 +19,11 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
+/// The architectures of Linux that images are made for, as Go calls them.
+const ARCHITECTURES: [&str; 13] = [
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64", "s390x",
+];
+
 /// A text that is no platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid platform \"{0}\": expected OS/ARCH or OS/ARCH/VARIANT such as linux/arm64")]
@@ -163,10 +168,11 @@ impl FromStr for Platform {
                     "linux", "windows", "darwin", "freebsd", "openbsd", "netbsd", "wasip1",
                 ];
                 if SYSTEMS.contains(&one.to_ascii_lowercase().as_str()) {
-                    Ok(Self::new(one, &host.architecture, host.variant.as_deref()))
-                } else {
-                    Ok(Self::new(&host.os, one, None))
+                    return Ok(Self::new(one, &host.architecture, host.variant.as_deref()));
                 }
+                // A word alone must be known: as an architecture any other would be taken that no image has.
+                let platform = Self::new(&host.os, one, None);
+                ARCHITECTURES.contains(&platform.architecture.as_str()).then_some(platform).ok_or_else(bad)
             }
             [os, architecture] => Ok(Self::new(os, architecture, None)),
             [os, architecture, variant] => Ok(Self::new(os, architecture, Some(variant))),
@@ -201,7 +207,7 @@ mod tests {
             assert_eq!(platform(text).to_string(), normal, "{text}");
         }
         assert_eq!(platform("linux"), Platform::host());
-        for text in ["", "/", "linux/", "a/b/c/d", "linux/amd 64", "../x"] {
+        for text in ["", "/", "linux/", "a/b/c/d", "linux/amd 64", "../x", "foo", "amd46"] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
     }

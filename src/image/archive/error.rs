@@ -40,6 +40,9 @@ pub enum ArchiveError {
          to make an image of a root file system use kelp import"
     )]
     NotAnImage,
+    /// It holds other images than the one that was asked for.
+    #[error("the archive has no image \"{0}\"")]
+    NoImage(String),
     /// Something the archive refers to is missing, too large, or of a wrong kind.
     #[error("the archive is damaged: {what}")]
     Damaged {

@@ -132,7 +132,7 @@ impl Loader<'_> {
                 })
             }
         };
-        found.ok_or_else(|| ArchiveError::damaged(format!("it has no image \"{wanted}\"")))
+        found.ok_or_else(|| ArchiveError::NoImage(wanted.to_owned()))
     }
 
     /// The layout of containers' `dir:` transport: files are called by the hexadecimal digits of their digests.
@@ -205,7 +205,7 @@ impl Loader<'_> {
                 place.map_or(name == Some(wanted) || oci_name(entry) == Some(wanted), |place| place + 1 == at)
             });
             if index.manifests.is_empty() {
-                return Err(ArchiveError::damaged(format!("it has no image \"{wanted}\"")));
+                return Err(ArchiveError::NoImage(wanted.to_owned()));
             }
         }
         let names: BTreeSet<Option<&str>> = index.manifests.iter().map(oci_name).collect();
