@@ -332,7 +332,13 @@ impl Monitor {
         if let Some(member) = &mut self.start.member {
             member.name.clone_from(&name);
         }
+        if let Some(names) = &mut self.start.names {
+            names.name.clone_from(&name);
+        }
         self.start.name = name;
+        let leases = self.record.networks.clone();
+        // A full disk leaves the files as they were.
+        drop(self.write_names(&leases));
         let net = self.running.as_ref().and_then(|running| running.network.as_ref());
         match net.and_then(|net| net.plug.as_ref()).map(|plug| plug.rename(&self.start.name)) {
             Some(Err(error)) => Reply::Error { message: error.to_string() },

@@ -23,8 +23,8 @@ const POOL: Ipv4Addr = Ipv4Addr::new(10, 89, 0, 0);
 const POOL_SIZE: u32 = 1024;
 /// Names with a meaning of their own for `--network`.
 const RESERVED: &[&str] = &["bridge", "default", "private", "host", "none", "container", "ns", "slirp4netns", "pasta"];
-/// The network slirp4netns makes for the holder; none of ours may be in it.
-const OWN: &str = "10.0.2.0/24";
+/// The networks slirp4netns makes for the holder; none of ours may be in them.
+const OWN: [&str; 2] = ["10.0.2.0/24", "fd00::/64"];
 
 /// A user network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -431,6 +431,10 @@ fn choose_subnets(new: &NewNetwork, name: &str, others: &[NetworkRecord]) -> Res
     if let Some(stray) = new.gateways.iter().find(|ip| chosen.iter().all(|subnet| !subnet.contains(**ip))) {
         return Err(invalid(format!("the gateway {stray} is not in its subnet")));
     }
+    let host = |ip: IpAddr| chosen.iter().any(|subnet| (subnet.hosts().0..=subnet.hosts().1).contains(&ip));
+    if let Some(edge) = new.gateways.iter().find(|ip| !host(**ip)) {
+        return Err(invalid(format!("the gateway {edge} is the first or last address of its subnet, which mean the network itself and all of it")));
+    }
     let inside = |range: &IpRange| chosen.iter().any(|subnet| subnet.contains(range.first) && subnet.contains(range.last));
     if let Some(stray) = new.ranges.iter().find(|range| !inside(range)) {
         return Err(invalid(format!("the range from {} to {} is not in its subnet", stray.first, stray.last)));
@@ -447,7 +451,12 @@ fn check_subnet(subnet: Subnet, taken: &[(&str, Subnet)]) -> Result<(), String> 
         return Err(format!("the subnet {subnet} overlaps that of network {other}"));
     }
     let ip = subnet.address();
-    if ip.is_loopback() || ip.is_multicast() || OWN.parse().is_ok_and(|own: Subnet| own.overlaps(subnet)) {
+    let special = match ip {
+        IpAddr::V4(ip) => ip.octets()[0] == 0 || ip.octets()[0] >= 224 || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    let own = |text: &str| text.parse().is_ok_and(|own: Subnet| own.overlaps(subnet));
+    if ip.is_loopback() || ip.is_multicast() || special || OWN.into_iter().any(own) {
         return Err(format!("the subnet {subnet} is in use by the system; choose another"));
     }
     Ok(())
@@ -530,6 +539,12 @@ mod tests {
             (NewNetwork { subnets: net("10.5.0.0/31"), ..named("n") }, "no room"),
             (NewNetwork { subnets: net("10.0.2.0/25"), ..named("n") }, "in use by the system"),
             (NewNetwork { subnets: net("127.5.0.0/16"), ..named("n") }, "in use by the system"),
+            (NewNetwork { subnets: net("0.0.0.0/8"), ..named("n") }, "in use by the system"),
+            (NewNetwork { subnets: net("169.254.1.0/24"), ..named("n") }, "in use by the system"),
+            (NewNetwork { subnets: net("fe80::/64"), ..named("n") }, "in use by the system"),
+            (NewNetwork { subnets: net("fd00::/48"), ..named("n") }, "in use by the system"),
+            (NewNetwork { subnets: net("10.5.0.0/24"), gateways: vec!["10.5.0.255".parse().unwrap()], ..named("n") }, "first or last address"),
+            (NewNetwork { subnets: net("10.5.0.0/24"), gateways: vec!["10.5.0.0".parse().unwrap()], ..named("n") }, "first or last address"),
             (NewNetwork { gateways: vec!["10.5.0.1".parse().unwrap()], ..named("n") }, "not in its subnet"),
             (NewNetwork { no_ipv4: true, ..named("n") }, "needs --ipv6"),
             (NewNetwork { subnets: net("10.5.0.0/24"), reserved: [("a".into(), "10.5.0.1".parse().unwrap())].into(), ..named("n") }, "auxiliary address 10.5.0.1"),

@@ -194,7 +194,9 @@ pub(super) fn become_program<T>(
     process::set_ids(uid, gid).map_err(other)?;
     // Still all of the namespace's: a filter needs CAP_SYS_ADMIN without no_new_privs. exec takes them from all but
     // root, who keeps the bounding set.
-    caps::set(all, all, 0).map_err(at(Step::Caps))?;
+    let ambient = if uid == 0 { 0 } else { program.ambient & program.caps & all };
+    caps::set(all, all, ambient).map_err(at(Step::Caps))?;
+    caps::set_ambient(ambient).map_err(at(Step::Caps))?;
     // A change of ids clears it. A monitor that has died meanwhile has closed its end.
     prctl::set_parent_death_signal(libc::SIGKILL).map_err(at(Step::Ids))?;
     let mut word = [0_u8; 1];

@@ -368,7 +368,7 @@ pub fn parse_mac(option: &str, text: &str) -> Result<[u8; 6], NetworkParseError>
         })
     });
     // The lowest bit of the first byte marks a group address, which no interface can have.
-    if whole && parts.next().is_none() && mac[0] & 1 == 0 {
+    if whole && parts.next().is_none() && mac[0] & 1 == 0 && mac != [0; 6] {
         Ok(mac)
     } else {
         Err(NetworkParseError::Value {

@@ -35,6 +35,15 @@ fn none_and_host() {
     });
     kelp.sh(&["--network", "host"], &format!("nc 127.0.0.1 {port} < /dev/null")).success().stdout("host says hi");
     server.join().unwrap();
+    // The host's name, which leads somewhere there; and who is not root listens on any port of a network of its own.
+    let name = rustix::system::uname().nodename().to_str().unwrap().to_owned();
+    kelp.sh(&["--network", "host"], "hostname").success().stdout(&name);
+    kelp.sh(&["--network", "host", "--hostname", "own"], "hostname").success().stdout("own");
+    let listens = "httpd -p 127.0.0.1:80 -h / && echo fine";
+    kelp.sh(&["--network", "none", "-u", "1000"], listens).success().stdout("fine");
+    let start = "cat /proc/sys/net/ipv4/ip_unprivileged_port_start";
+    kelp.sh(&["--network", "none", "--sysctl", "net.ipv4.ip_unprivileged_port_start=1024"], start).success().stdout("1024");
+    kelp.sh(&["--network", "none", "--hostname", "h", "--domainname", "d.example"], "hostname -f").success().stdout("h.d.example");
     kelp.run(["run", "--rm", "--network", "bogus:x", "busybox", "true"]).code(125).stderr_has("bogus");
 }
 
@@ -68,6 +77,10 @@ fn another_containers_network() {
     kelp.detached(&[&["--name", "server", "--network", "none"], HTTPD].concat());
     let out = kelp.sh(&["--network", "container:server"], "sleep 0.3; wget -q -O - http://127.0.0.1/index.html; hostname");
     out.success().stdout_has("hello from inside");
+    for flags in [["--dns", "9.9.9.9"], ["--add-host", "x:1.2.3.4"], ["--hostname", "own"]] {
+        let args = ["run", "--rm", flags[0], flags[1], "--network", "container:server", "busybox", "true"];
+        kelp.run(args).code(125).stderr_has(flags[0]).stderr_has("--network container");
+    }
     kelp.run(["run", "--rm", "--network", "container:nosuch", "busybox", "true"]).code(125).stderr_has("nosuch");
 }
 
@@ -129,6 +142,12 @@ fn chosen_ports_and_ranges() {
     kelp.detached(&["--name", "all", "-P", "exposed", "httpd", "-f", "-p", "80", "-h", "/var/www"]);
     let first = kelp.run(["port", "all", "80"]).lines().remove(0);
     assert_eq!(page(first.rsplit(':').next().unwrap().parse().unwrap()), "hello from inside\n");
+    // What -p says something of, -P leaves alone.
+    let fixed = format!("127.0.0.1:{}:80", free_port());
+    kelp.detached(&["--name", "some", "-P", "--expose", "81-82", "-p", &fixed, "exposed", "httpd", "-f", "-p", "80", "-h", "/var/www"]);
+    let ports = kelp.run(["port", "some"]).lines();
+    assert_eq!(ports.iter().filter(|line| line.starts_with("80/")).count(), 1, "{ports:?}");
+    assert!(["81/", "82/"].iter().all(|port| ports.iter().any(|line| line.starts_with(port))), "{ports:?}");
     let base = free_port();
     let range = format!("127.0.0.1:{base}-{}:80-81", base + 1);
     kelp.detached(&[&["--name", "range", "-p", &range], HTTPD].concat());

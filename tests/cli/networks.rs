@@ -108,6 +108,8 @@ fn containers_find_each_other_by_name() {
     kelp.run(["exec", "web", "nslookup", &address(&kelp, "client", "app")]).stdout_has("client");
     // Names follow renames, stops and starts at once.
     kelp.ok(["rename", "web", "shop"]);
+    let hosts = kelp.run(["exec", "shop", "cat", "/etc/hosts"]).text();
+    assert!(hosts.contains(" shop") && !hosts.contains("web"), "{}", hosts);
     assert!(reaches(&kelp, "client", "shop") && !reaches(&kelp, "client", "web"));
     kelp.ok(["stop", "-t", "0", "shop"]);
     kelp.run(["exec", "client", "nslookup", "shop.kelp.internal"]).failure();
@@ -243,6 +245,13 @@ fn links_as_docker_had_them() {
     let out = kelp.sh(&["--network", "app", "--link", "db2:db"], "timeout 5 wget -q -O - http://db/index.html");
     out.success().stdout("hello from inside");
     assert_eq!(kelp.inspect("db2", "{{len .NetworkSettings.Networks}}"), "1");
+    // A link follows the other's new name.
+    up(&kelp, "linked", &["--link", "some-db:db"], SLEEP);
+    assert_eq!(kelp.inspect("linked", "{{index .HostConfig.Links 0}}"), "/some-db:/linked/db");
+    kelp.ok(["rename", "some-db", "other-db"]);
+    kelp.ok(["restart", "-t", "0", "linked"]);
+    kelp.run(["exec", "linked", "cat", "/etc/hosts"]).stdout_has("\tdb ").stdout_has("other-db");
+    assert_eq!(kelp.inspect("linked", "{{index .HostConfig.Links 0}}"), "/other-db:/linked/db");
     kelp.ok(["kill", "db2"]);
     kelp.ok(["wait", "db2"]);
     kelp.run(["run", "--rm", "--link", "db2", "busybox", "true"]).code(125).stderr_has("not running");

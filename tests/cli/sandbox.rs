@@ -26,6 +26,12 @@ fn capabilities() {
     assert_eq!(caps(&["--cap-add", "CAP_SYS_PTRACE", "--cap-drop", "chown"])[1], (DEFAULT_CAPS | 1 << 19) & !1);
     assert_eq!(caps(&["-u", "1000"])[0..3], [0, 0, 0]);
     assert_eq!(caps(&["-u", "1000"])[3], DEFAULT_CAPS);
+    // What is asked for by name, users other than root have too; and exec.
+    let bind = 1 << 10;
+    assert_eq!(caps(&["-u", "1000", "--cap-add", "net_bind_service"]), [bind, bind, bind, DEFAULT_CAPS, bind]);
+    kelp.detached(&["--name", "c", "-u", "1000", "--cap-add", "net_bind_service", "--init", "busybox", "sleep", "1000"]);
+    let inside = kelp.run(["exec", "c", "sh", "-c", script]);
+    assert_eq!(inside.success().lines().iter().map(|l| mask(l)).collect::<Vec<_>>(), [bind, bind, bind, DEFAULT_CAPS, bind]);
     kelp.run(["run", "--rm", "--cap-add", "bogus", "busybox", "true"]).code(125).stderr_has("bogus");
 }
 

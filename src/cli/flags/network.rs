@@ -136,6 +136,20 @@ impl NetworkFlags {
         spec.dns = dns;
         spec.dns_search = dns_search;
         spec.dns_options = dns_option;
+        // They are the other container's.
+        if spec.modes.iter().any(|mode| matches!(mode, NetworkMode::Container(_))) {
+            let given = [
+                ("--hostname", spec.hostname.is_some()),
+                ("--domainname", spec.domainname.is_some()),
+                ("--add-host", !spec.add_hosts.is_empty()),
+                ("--dns", !spec.dns.is_empty()),
+                ("--dns-search", !spec.dns_search.is_empty()),
+                ("--dns-option", !spec.dns_options.is_empty()),
+            ];
+            if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
+                return Err(UsageError::conflict(flag, "--network container"));
+            }
+        }
         spec.no_hosts = no_hosts;
         spec.no_hostname = no_hostname;
         spec.http_proxy = http_proxy;

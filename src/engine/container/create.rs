@@ -32,6 +32,7 @@ pub fn create(engine: &Engine, mut spec: ContainerSpec, image: Option<RunImage>,
         )));
     }
     super::defaults::apply(&mut spec, &engine.config)?;
+    crate::engine::network::link::fix(engine, &mut spec.network.links);
     let id = new_id()?;
     if let (true, Some(name)) = (options.replace, &spec.name)
         && let Some(holder) = names::holder(&engine.paths.data, name)

@@ -103,6 +103,7 @@ pub(super) fn process_of(
         tty: options.tty,
         size,
         caps: caps.bits(),
+        ambient: plan::ambient(record)?.bits(),
         no_new_privs: security.no_new_privileges,
         seccomp: plan::filter(&security.seccomp, privileged, caps, engine)?,
         rlimits: plan::limits(engine, &record.spec.security.ulimits)?,

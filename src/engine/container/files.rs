@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::engine::{Engine, Error};
-use crate::engine::network::wire::host_address;
+use crate::engine::network::wire::{full_name, host_address};
 use crate::network::files::NameFiles;
 use crate::network::dns::{DnsInput, DnsMode, resolv_conf};
 use crate::network::host_access;
@@ -82,7 +82,7 @@ fn hosts_text(record: &ContainerRecord, network: &NetworkMode, names: Option<&Na
     hosts(&HostsInput {
         base: base.as_deref(),
         addresses: &addresses,
-        hostname: &record.config.hostname,
+        hostname: &full_name(record),
         name: &record.name,
         extra: &extra,
         gateway,

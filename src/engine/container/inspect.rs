@@ -31,6 +31,15 @@ pub fn inspect(engine: &Engine, container: &str, size: bool) -> Result<Value, Er
     Ok(value)
 }
 
+/// `--link` as docker writes it: `/TARGET:/CONTAINER/ALIAS`.
+fn shown_links(engine: &Engine, record: &ContainerRecord) -> Vec<String> {
+    let shown = |link: &String| {
+        let (target, alias) = link.split_once(':').unwrap_or((link, link));
+        format!("/{}:/{}/{alias}", name_of(engine, target), record.name)
+    };
+    record.spec.network.links.iter().map(shown).collect()
+}
+
 /// The name of a container by its id; the short id when it has just gone.
 pub fn name_of(engine: &Engine, id: &str) -> String {
     let short = || id.get(..12).unwrap_or(id).to_owned();
@@ -41,7 +50,8 @@ fn object(engine: &Engine, entry: &Entry) -> Value {
     let record = &entry.record;
     let argv: Vec<&String> = record.config.entrypoint.iter().chain(&record.config.command).collect();
     let dir = engine.paths.container(&record.id);
-    let run = engine.paths.container_run(&record.id);
+    let mut host = host_config(record);
+    host["Links"] = null_if_empty(&shown_links(engine, record));
     json!({
         "Id": record.id,
         "Created": time::rfc3339_nano(record.created),
@@ -50,9 +60,9 @@ fn object(engine: &Engine, entry: &Entry) -> Value {
         "State": state(entry, engine),
         "Image": image_id(record),
         "ImageName": record.image.name,
-        "ResolvConfPath": run.join("resolv.conf"),
-        "HostnamePath": run.join("hostname"),
-        "HostsPath": run.join("hosts"),
+        "ResolvConfPath": dir.join("resolv.conf"),
+        "HostnamePath": dir.join("hostname"),
+        "HostsPath": dir.join("hosts"),
         "LogPath": engine.paths.log(&record.id),
         "Name": format!("/{}", record.name),
         "RestartCount": restarts(&entry.status),
@@ -62,7 +72,7 @@ fn object(engine: &Engine, entry: &Entry) -> Value {
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": null,
-        "HostConfig": host_config(record),
+        "HostConfig": host,
         "GraphDriver": {
             "Name": "overlay",
             "Data": {
@@ -252,7 +262,6 @@ fn host_config(record: &ContainerRecord) -> Value {
             "GroupAdd": null_if_empty(&spec.process.groups),
             "IpcMode": mode(&spec.namespaces.ipc),
             "Cgroup": "",
-            "Links": null_if_empty(&network.links),
         }),
         json!({
             "OomScoreAdj": resources.oom_score_adj.unwrap_or(0),
@@ -455,7 +464,7 @@ fn user_network(record: &ContainerRecord, lease: &Lease, wanted: Option<&Attachm
     };
     json!({
         "IPAMConfig": ipam,
-        "Links": null_if_empty(&record.spec.network.links),
+        "Links": null,
         "Aliases": null_if_empty(&lease.aliases),
         "MacAddress": lease.mac,
         "DriverOpts": null,

@@ -14,6 +14,7 @@ use crate::spec::caps::{CapSet, CapWord};
 use crate::spec::container::{ImageSource, LogDriver, NamespaceMode, NamespaceSpec, UserNamespaceMode};
 use crate::spec::mount::{MountOptions, Propagation, TmpfsOptions};
 use crate::spec::network::{NetworkMode, SlirpOptions};
+use crate::spec::port::{Expose, Port, PortRange};
 use crate::spec::security::{SeccompChoice, SecurityOpts};
 use crate::spec::sysctl::{Sysctl, SysctlNamespace};
 use crate::state::record::{ContainerRecord, MountKind, ResolvedMount};
@@ -110,18 +111,17 @@ fn with_mtu(engine: &Engine, options: &SlirpOptions) -> SlirpOptions {
     SlirpOptions { mtu: options.mtu.or(engine.config.network.mtu), ..options.clone() }
 }
 
-/// `-P`: every exposed port at a random one of the host.
-fn exposed_ports(record: &ContainerRecord) -> Result<Vec<crate::spec::Port>, Error> {
-    let published = |port: &str| {
-        record.spec.network.publish.iter().any(|own| own.to_string().split(':').next_back() == Some(port.trim_end_matches("/tcp")))
-    };
-    record
-        .config
-        .exposed
-        .iter()
-        .filter(|port| !published(port))
-        .map(|port| port.parse().map_err(|error: crate::spec::port::PortParseError| Error::Usage(error.to_string())))
-        .collect()
+/// `-P`: every exposed port that `-p` does not say something else of, at a random one of the host.
+fn exposed_ports(record: &ContainerRecord) -> Result<Vec<Port>, Error> {
+    let published: Vec<_> =
+        record.spec.network.publish.iter().flat_map(Port::mappings).map(|own| (own.container, own.protocol)).collect();
+    let mut ports = Vec::new();
+    for text in &record.config.exposed {
+        let exposed = text.parse::<Expose>().map_err(|error| Error::Usage(error.to_string()))?.publish();
+        let free = exposed.mappings().filter(|port| !published.contains(&(port.container, port.protocol)));
+        ports.extend(free.map(|port| Port { container: PortRange::single(port.container), ..exposed.clone() }));
+    }
+    Ok(ports)
 }
 
 /// The container whose namespaces are joined, by name.
@@ -402,15 +402,24 @@ fn tmpfs_options(options: &TmpfsOptions) -> (u64, String) {
 /// and there BBR's pacing costs a third of the throughput; reno is always there.
 const CONGESTION: &str = "net.ipv4.tcp_congestion_control";
 
+/// A network of its own has no ports that belong to root: who is not root listens on 80 too, as with docker.
+const PORT_START: &str = "net.ipv4.ip_unprivileged_port_start";
+
+/// What a network namespace of its own gets unless something else is asked for.
+fn own_network() -> Vec<(String, String)> {
+    let paced = std::fs::read("/proc/sys/net/ipv4/tcp_congestion_control").is_ok_and(|host| host.starts_with(b"bbr"));
+    let mut all = vec![(PORT_START.to_owned(), "0".to_owned())];
+    all.extend(paced.then(|| (CONGESTION.to_owned(), "reno".to_owned())));
+    all
+}
+
 fn sysctls(record: &ContainerRecord, spaces: Namespaces) -> Result<Vec<(String, String)>, Error> {
     let asked = &record.spec.security.sysctls;
-    let paced = spaces.net == Namespace::New
-        && !asked.iter().any(|(key, _)| key.replace('/', ".") == CONGESTION)
-        && std::fs::read("/proc/sys/net/ipv4/tcp_congestion_control").is_ok_and(|host| host.starts_with(b"bbr"));
-    let local = paced.then(|| (CONGESTION.to_owned(), "reno".to_owned()));
+    let mut own = if spaces.net == Namespace::New { own_network() } else { Vec::new() };
+    own.retain(|(key, _)| !asked.iter().any(|(other, _)| other.replace('/', ".") == *key));
     asked
         .iter()
-        .chain(local.iter().map(|(key, value)| (key, value)))
+        .chain(own.iter().map(|(key, value)| (key, value)))
         .map(|(key, value)| {
             let sysctl = Sysctl::new(key, value).map_err(|error| Error::Usage(error.to_string()))?;
             let (space, name) = match sysctl.namespace() {
@@ -426,14 +435,18 @@ fn sysctls(record: &ContainerRecord, spaces: Namespaces) -> Result<Vec<(String, 
         .collect()
 }
 
+fn words(texts: &[String]) -> Result<Vec<CapWord>, Error> {
+    texts.iter().map(|text| text.parse::<CapWord>().map_err(|error| Error::Usage(error.to_string()))).collect()
+}
+
+/// What was asked for by name: programs of users that are not root have it too, as with podman.
+pub(super) fn ambient(record: &ContainerRecord) -> Result<CapSet, Error> {
+    let security = &record.spec.security;
+    Ok(CapSet::resolve(CapSet::EMPTY, &words(&security.cap_add)?, &words(&security.cap_drop)?, false))
+}
+
 pub(super) fn capabilities(record: &ContainerRecord, engine: &Engine) -> Result<CapSet, Error> {
     let security = &record.spec.security;
-    let words = |texts: &[String]| {
-        texts
-            .iter()
-            .map(|text| text.parse::<CapWord>().map_err(|error| Error::Usage(error.to_string())))
-            .collect::<Result<Vec<_>, _>>()
-    };
     let base = match &engine.config.containers.capabilities {
         Some(names) => CapSet::resolve(CapSet::EMPTY, &words(names)?, &[], false),
         None => CapSet::DOCKER_DEFAULT,
@@ -484,6 +497,7 @@ fn process(record: &ContainerRecord, engine: &Engine, options: &SecurityOpts, wi
         tty: spec.process.tty,
         size: wishes.size,
         caps: caps.bits(),
+        ambient: ambient(record)?.bits(),
         no_new_privs: options.no_new_privileges,
         seccomp: filter(&options.seccomp, spec.security.privileged, caps, engine)?,
         rlimits: limits(engine, &spec.security.ulimits)?,

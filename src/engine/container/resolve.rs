@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::engine::Error;
 use crate::image::ImageConfig;
 use crate::image::config::Execution;
+use crate::spec::NetworkMode;
 use crate::spec::ContainerSpec;
 use crate::spec::health::HealthCheck;
 use crate::spec::container::{NamespaceMode, UserNamespaceMode};
@@ -91,12 +92,12 @@ fn kept_user(spec: &ContainerSpec) -> Option<String> {
 }
 
 fn hostname(spec: &ContainerSpec, id: &str) -> String {
-    match (&spec.network.hostname, &spec.namespaces.uts) {
-        (Some(name), _) => name.clone(),
-        (None, NamespaceMode::Host) => {
-            rustix::system::uname().nodename().to_string_lossy().into_owned()
-        }
-        (None, _) => id[..12].to_owned(),
+    let hosts = spec.namespaces.uts == NamespaceMode::Host || spec.network.modes.contains(&NetworkMode::Host);
+    match &spec.network.hostname {
+        Some(name) => name.clone(),
+        // On the host's network it is found by the host's name alone.
+        None if hosts => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        None => id[..12].to_owned(),
     }
 }
 

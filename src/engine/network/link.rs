@@ -34,6 +34,19 @@ fn parse(text: &str) -> (&str, &str) {
     (name, if alias.is_empty() { name } else { alias.trim_start_matches('/') })
 }
 
+/// Writes links down by id, so that they follow another name. What is not there is said at the start.
+pub(in crate::engine) fn fix(engine: &Engine, links: &mut [String]) {
+    let containers = Containers::new(&engine.paths);
+    for link in links {
+        let (name, alias) = parse(link);
+        if let Ok(id) = containers.find(name) {
+            // By an id it would have no name that means anything.
+            let alias = if id.starts_with(alias) { containers.read(&id).map_or_else(|_| alias.to_owned(), |record| record.name) } else { alias.to_owned() };
+            *link = format!("{id}:{alias}");
+        }
+    }
+}
+
 /// Connects the containers that `record` is linked to, adds the network both need to `wanted`, and says what to tell of
 /// them.
 pub(super) fn resolve(engine: &Engine, record: &ContainerRecord, wanted: &mut Vec<Attachment>) -> Result<Linked, Error> {
@@ -42,6 +55,7 @@ pub(super) fn resolve(engine: &Engine, record: &ContainerRecord, wanted: &mut Ve
         let (name, alias) = parse(text);
         let entry = Containers::new(&engine.paths).get(name)?;
         let target = &entry.record;
+        let name = &target.name;
         let not_running = || Error::Conflict(format!("cannot link to container {name}: it is not running; start it first"));
         let run = entry.status.run().ok_or_else(not_running)?;
         let networks = Networks::new(&engine.paths);

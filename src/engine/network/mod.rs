@@ -1,7 +1,7 @@
 //! The verbs of `network`.
 
 mod connect;
-mod link;
+pub(in crate::engine) mod link;
 mod list;
 pub(in crate::engine) mod wire;
 

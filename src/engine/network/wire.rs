@@ -146,6 +146,15 @@ fn member(engine: &Engine, record: &ContainerRecord, base: &NetworkMode) -> Resu
     })
 }
 
+/// The host name with its domain, if it has one.
+pub(in crate::engine) fn full_name(record: &ContainerRecord) -> String {
+    let host = &record.config.hostname;
+    match record.spec.network.domainname.as_deref() {
+        Some(domain) if !domain.is_empty() && !host.contains('.') => format!("{host}.{domain}"),
+        _ => host.clone(),
+    }
+}
+
 fn names(engine: &Engine, record: &ContainerRecord, base: &NetworkMode, linked: Vec<String>) -> Result<NameFiles, Error> {
     let (spec, config) = (&record.spec.network, &engine.config.network);
     let dir = engine.paths.container(&record.id);
@@ -163,7 +172,7 @@ fn names(engine: &Engine, record: &ContainerRecord, base: &NetworkMode, linked: 
         hosts: (!spec.no_hosts).then(|| dir.join("hosts")),
         resolv: dns.iter().all(|server| server != "none").then(|| dir.join("resolv.conf")),
         extra,
-        hostname: record.config.hostname.clone(),
+        hostname: full_name(record),
         name: record.name.clone(),
         gateway,
         host_names,

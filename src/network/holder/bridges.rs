@@ -183,7 +183,11 @@ impl Bridges {
             self.netlink.add_address(bridge, subnet.gateway, subnet.subnet.prefix())?;
         }
         for (ipv6, table) in rules(record) {
-            self.netlink.rule_from_link(ipv6, &record.interface, table, true)?;
+            match self.netlink.rule_from_link(ipv6, &record.interface, table, true) {
+                // A kernel without IPv6 forwards none.
+                Err(error) if !record.subnet(ipv6).is_some() && error.source.raw_os_error() == Some(libc::EAFNOSUPPORT) => {}
+                other => other?,
+            }
         }
         for (subnet, table) in refusals(record) {
             self.netlink.prohibit(subnet, table, true)?;
@@ -356,14 +360,15 @@ fn interface(wish: &Wish, links: &[Link]) -> Result<String, PlugError> {
     }
 }
 
-/// The rules for packets that come in by its bridge.
-fn rules(record: &NetworkRecord) -> Vec<(bool, u32)> {
+/// The rules for packets that come in by its bridge. A family it has no subnet of leads nowhere: who may send raw packets
+/// could get out of an internal network by it, or into another one.
+fn rules(record: &NetworkRecord) -> [(bool, u32); 2] {
     let table = match (record.internal, record.isolated()) {
         (true, _) => table::NOTHING,
         (false, true) => table::OUTSIDE,
         (false, false) => table::OPEN,
     };
-    record.subnets.iter().map(|subnet| (subnet.subnet.is_ipv6(), table)).collect()
+    [false, true].map(|ipv6| (ipv6, if record.subnet(ipv6).is_some() { table } else { table::NOTHING }))
 }
 
 /// The tables that refuse packets to it.
@@ -419,6 +424,7 @@ mod tests {
         assert_eq!(tables(&network(&[], false)), (table::OUTSIDE, vec![table::OUTSIDE, table::OPEN]));
         assert_eq!(tables(&network(&[("isolate", "false")], false)), (table::OPEN, vec![table::OUTSIDE]));
         assert_eq!(tables(&network(&[("isolate", "false")], true)), (table::NOTHING, vec![table::OUTSIDE, table::OPEN]));
+        assert_eq!(rules(&network(&[], false))[1], (true, table::NOTHING), "it has no IPv6");
     }
 
     #[test]

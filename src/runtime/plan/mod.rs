@@ -202,6 +202,8 @@ pub struct Process {
     pub size: Option<(u16, u16)>,
     /// Capabilities: bounding set, and what root has.
     pub caps: u64,
+    /// Of these, what users other than root have too.
+    pub ambient: u64,
     /// PR_SET_NO_NEW_PRIVS.
     pub no_new_privs: bool,
     /// Compiled seccomp filter, one instruction per number.
