@@ -20,7 +20,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 
-use crate::state::container::Lock;
+use crate::state::container::{Lock, RECALL};
 use crate::state::{Containers, ExitRecord, Paths, RunRecord, StateError};
 use crate::sys::{process, socket};
 use clients::Client;
@@ -82,7 +82,7 @@ struct Monitor {
     unhealthy_restart: bool,
     over: bool,
     buffer: Vec<u8>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// The role: reads [`Start`] from descriptor 3 and stays until the container is over.
@@ -139,6 +139,12 @@ fn lock_after_predecessor(containers: &Containers<'_>, id: &str) -> Result<Lock,
     }
 }
 
+fn listen(dir: &std::path::Path) -> Result<OwnedFd, String> {
+    let dir = rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| format!("cannot open {}: {error}", dir.display()))?;
+    socket::listen(dir.as_fd(), "ctl").map_err(|error| format!("cannot listen: {error}"))
+}
+
 impl Monitor {
     fn open(start: Start, mut fds: Vec<OwnedFd>, _socket: &OwnedFd) -> Result<Self, String> {
         let paths = Paths {
@@ -149,13 +155,12 @@ impl Monitor {
             cache: start.data.clone(),
         };
         let containers = Containers::new(&paths);
+        // Without it, who has another runtime directory does not find the container: no reason not to start it.
+        drop(paths.claim_run(&start.id));
         let lock = lock_after_predecessor(&containers, &start.id)?;
-        let dir = paths.container_run(&start.id);
-        let dir = rustix::fs::open(&dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| format!("cannot open {}: {error}", dir.display()))?;
-        let listener = socket::listen(dir.as_fd(), "ctl").map_err(|error| format!("cannot listen: {error}"))?;
+        let listener = listen(&paths.container_run(&start.id))?;
         // SIGTERM and SIGINT come at logout or from a batch system: the container is stopped in order.
-        let signals = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+        let signals = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, RECALL];
         let signals = process::signal_fd(&signals).map_err(|error| format!("signalfd: {error}"))?;
         let log = Log::open(&log::LogOptions {
             driver: start.log_driver,
@@ -201,10 +206,28 @@ impl Monitor {
             unhealthy_restart: false,
             over: false,
             buffer: Vec::new(),
-            _lock: lock,
+            lock,
             paths,
             start,
         })
+    }
+
+    /// Makes what is in the runtime directory anew if somebody has removed it; the container does not notice.
+    fn come_back(&mut self) {
+        use std::os::unix::fs::MetadataExt as _;
+        let run = self.paths.container_run(&self.start.id);
+        let inode = |meta: std::io::Result<std::fs::Metadata>| meta.map(|meta| (meta.dev(), meta.ino())).ok();
+        if inode(std::fs::metadata(run.join("lock"))) == inode(self.lock.file().metadata()) {
+            return;
+        }
+        let Ok(lock) = Containers::new(&self.paths).lock(&self.start.id) else { return };
+        let Ok(listener) = listen(&run) else { return };
+        (self.lock, self.listener) = (lock, listener);
+        drop(crate::state::files::write_json(&run.join("run.json"), &self.record));
+        // The holder of its networks cannot be found by others any more either.
+        if self.running.as_ref().is_some_and(|running| running.network.as_ref().is_some_and(|net| net.holder_fd().is_some())) {
+            drop(self.plug_again());
+        }
     }
 
     fn run(&mut self) {
