@@ -57,6 +57,8 @@ fn containers_are_found_from_another_session() {
     from(&["start", "web"]).success();
     let init = kelp.inspect("web", "{{.State.Pid}}");
     from(&["exec", "web", "true"]).success();
+    from(&["cp", "web:/etc/hostname", "name"]).success();
+    from(&["run", "--rm", "--network", "container:web", "busybox", "wget", "-q", "-O", "-", "http://127.0.0.1/hostname"]).success();
     // A logout, or who cleans /tmp.
     std::fs::remove_dir_all(kelp.runtime()).unwrap();
     std::fs::create_dir_all(kelp.runtime()).unwrap();
