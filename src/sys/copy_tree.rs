@@ -67,10 +67,13 @@ pub struct CopyError {
 
 type Outcome<T> = Result<T, CopyError>;
 
+/// What the target calls an owner (uid, gid) of the source.
+pub type Translate<'a> = &'a dyn Fn(u32, u32) -> (u32, u32);
+
 /// A copy in progress: policy, what was done, and the hard links seen so far.
-#[derive(Debug)]
 pub struct TreeCopy<'a> {
     owner: Owner,
+    translate: Option<Translate<'a>>,
     top: BorrowedFd<'a>,
     links: HashMap<(u64, u64), (PathBuf, u64)>,
     path: PathBuf,
@@ -94,7 +97,13 @@ impl<'a> TreeCopy<'a> {
         if limit.current.is_some_and(|soft| soft < wanted) {
             let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
         }
-        Self { owner, top, links: HashMap::new(), path: PathBuf::new(), done: Copied::default() }
+        Self { owner, translate: None, top, links: HashMap::new(), path: PathBuf::new(), done: Copied::default() }
+    }
+
+    /// Owners that are kept go by other numbers at the target.
+    #[must_use]
+    pub fn translating(self, translate: Option<Translate<'a>>) -> Self {
+        Self { translate, ..self }
     }
 
     /// What was done so far.
@@ -320,10 +329,11 @@ impl<'a> TreeCopy<'a> {
         let (uid, gid) = match self.owner {
             Owner::Caller => return Ok(()),
             Owner::Set { uid, gid } => (uid, gid),
-            Owner::Keep { uid, gid } => (
-                if stat.st_uid == OVERFLOW_ID { uid } else { stat.st_uid },
-                if stat.st_gid == OVERFLOW_ID { gid } else { stat.st_gid },
-            ),
+            Owner::Keep { uid, gid } => {
+                let uid = if stat.st_uid == OVERFLOW_ID { uid } else { stat.st_uid };
+                let gid = if stat.st_gid == OVERFLOW_ID { gid } else { stat.st_gid };
+                self.translate.map_or((uid, gid), |translate| translate(uid, gid))
+            }
         };
         change(Some(rfs::Uid::from_raw(uid)), Some(rfs::Gid::from_raw(gid))).map_err(self.failed("change owner of"))
     }

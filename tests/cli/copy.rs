@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use crate::support::Kelp;
+use serde_json::json;
+
+use crate::support::{Image, Kelp, Layer};
 
 /// A container with `/dir/sub/leaf`, `/file`, `/link` → `file` and an empty `/there`, running or stopped.
 fn container(kelp: &Kelp, running: bool) -> String {
@@ -87,6 +89,38 @@ fn what_goes_in_is_roots_also_on_volumes() {
         kelp.ok(["rm", "-f", "-t", "0", &id]);
         kelp.ok(["volume", "rm", "vol"]);
     }
+}
+
+#[test]
+fn a_volume_is_filled_before_something_is_copied_into_it() {
+    let kelp = Kelp::new();
+    let layer = Layer::new()
+        .owned("srv/", 0o755, (0, 0), b"")
+        .owned("srv/d/", 0o750, (33, 34), b"")
+        .owned("srv/d/f", 0o640, (33, 34), b"of the image\n");
+    kelp.load_image(&Image::busybox().layer(layer).config("Volumes", json!({"/srv/d": {}})), "seeded");
+    let new = kelp.file("f2", "copied\n").display().to_string();
+    let look = "stat -c '%u:%g %a' /srv/d /srv/d/f; cat /srv/d/f /srv/d/f2";
+    let expected = "33:34 750\n33:34 640\nof the image\ncopied";
+    for driver in ["auto", "fuse"] {
+        for flags in [&[][..], &["--userns", "keep-id", "-u", "0"]] {
+            let create = [&["--storage-driver", driver, "create", "--name", "v"], flags, &["seeded", "sh", "-c", look]].concat();
+            kelp.ok(create);
+            kelp.run(["--storage-driver", driver, "cp", &new, "v:/srv/d/f2"]).success();
+            kelp.run(["--storage-driver", driver, "start", "-a", "v"]).success().stdout(expected);
+            kelp.ok(["rm", "-v", "v"]);
+        }
+    }
+    // Out of it, also by several at once.
+    kelp.ok(["create", "--name", "v", "-v", "vol:/srv/d", "seeded", "true"]);
+    let both = [(); 2].map(|()| kelp.start(["cp", "v:/srv/d/f", "-"]));
+    for copy in both {
+        assert_eq!(tar::Archive::new(&copy.wait().success().stdout[..]).entries().unwrap().count(), 1);
+    }
+    kelp.ok(["create", "--name", "bare", "-v", "bare:/srv/d:nocopy", "seeded", "true"]);
+    kelp.run(["cp", "bare:/srv/d/f", "-"]).failure().stderr_has("no such file");
+    kelp.ok(["rm", "-v", "v", "bare"]);
+    kelp.ok(["volume", "rm", "vol", "bare"]);
 }
 
 #[test]
