@@ -248,7 +248,13 @@ impl<'a> Containers<'a> {
         self.read(id)?;
         names::claim(&self.paths.data, name, id)?;
         let take = |record: &mut ContainerRecord| Ok::<_, StateError>(std::mem::replace(&mut record.name, name.to_owned()));
-        let old = self.edit(id, take)??;
+        let renamed = self.edit(id, take).and_then(|changed| changed);
+        let old = renamed.inspect_err(|_| {
+            // It goes on under the old name, and the new one is free again.
+            if self.read(id).is_ok_and(|record| record.name != name) {
+                names::release(&self.paths.data, name, id);
+            }
+        })?;
         if old != name {
             names::release(&self.paths.data, &old, id);
         }

@@ -292,14 +292,18 @@ fn a_full_disk_is_an_error_and_nothing_more() {
         $k load -q -i {archive} >/dev/null || exit 10
         $k run --rm --network none busybox true || exit 11
         for keep in 0 4 16 64 256; do
+            $k create --name before$keep busybox >/dev/null || exit 12
             dd if=/dev/zero of={disk}/filler bs=1k 2>/dev/null; truncate -s -${{keep}}k {disk}/filler
             $k load -q -i {archive} >/dev/null 2>&1
             $k run --rm --network none busybox true >/dev/null 2>{disk}/../err; c=$?
             [ $c = 0 ] || [ $c = 125 ] || {{ echo "run ended with $c"; cat {disk}/../err; }}
             $k run -d --network none busybox sleep 300 >/dev/null 2>&1
             $k create --name full$keep -v vol$keep:/d busybox >/dev/null 2>&1
+            renamed=yes; $k rename before$keep after$keep 2>/dev/null || renamed=no
             $k ps -a >/dev/null || echo "ps failed with $keep k left"
             $k images -q | grep -q . || echo "the image is gone with $keep k left"
+            [ $renamed = yes ] || ! $k inspect after$keep >/dev/null 2>&1 || echo "a rename that failed keeps the name"
+            [ $renamed = no ] || [ $keep != 0 ] || echo "the disk was not full"
             $k rm -af -t 0 >/dev/null || echo "rm failed with $keep k left"
             rm {disk}/filler
             $k run --rm --network none busybox true || echo "no run after $keep k"
