@@ -9,6 +9,7 @@ use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -87,6 +88,29 @@ impl<'a> Containers<'a> {
         }
     }
 
+    /// Waits for the lock until `enough` says so, which is then [`StateError::Busy`]. Who is waited for lives: the lock of
+    /// a dead process is free.
+    pub fn wait_lock(&self, id: &str, mut enough: impl FnMut() -> bool) -> Result<Lock, StateError> {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match self.lock(id) {
+                Err(StateError::Busy(_)) if !enough() => std::thread::sleep(pause),
+                other => return other,
+            }
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until nobody else starts the container. Its monitor is not asked for: this ends when the start has.
+    pub fn turn_to_start(&self, id: &str) -> Result<File, StateError> {
+        let dir = self.paths.container_run(id);
+        files::make_private_dir(&dir)?;
+        let file = File::open(&dir).map_err(StateError::io("open", &dir))?;
+        // Where directories cannot be locked, the monitor of the second is refused.
+        while flock(file.as_fd(), FlockOperation::LockExclusive) == Err(rustix::io::Errno::INTR) {}
+        Ok(file)
+    }
+
     /// The open lock file, unlocked, with the runtime directory made if need be.
     pub fn lock_file(&self, id: &str) -> Result<File, StateError> {
         let path = self.paths.container_run(id).join("lock");
@@ -101,7 +125,7 @@ impl<'a> Containers<'a> {
     }
 
     /// Whether somebody holds the lock.
-    fn is_locked(&self, id: &str) -> bool {
+    pub fn is_locked(&self, id: &str) -> bool {
         let Ok(file) = File::open(self.paths.container_run(id).join("lock")) else { return false };
         flock(file.as_fd(), FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
     }

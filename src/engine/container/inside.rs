@@ -6,7 +6,7 @@
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -25,9 +25,6 @@ use crate::sys::mount;
 use crate::userns::owner::are_recorded;
 use crate::userns::{Extent, IdMap};
 use crate::volume::copy_up;
-
-/// How long another command on the same stopped container is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Makes this single-threaded process root of the user's namespace, with a mount namespace of its own when `mounts`.
 pub(crate) fn become_root(engine: &Engine, mounts: bool) -> Result<IdMap, Error> {
@@ -96,7 +93,6 @@ pub(super) enum View {
 /// Opens the inside of a container, running or not. [`become_root`] with a mount namespace comes before.
 pub(super) fn open(engine: &Engine, id: &str, view: View) -> Result<Inside, Error> {
     let containers = Containers::new(&engine.paths);
-    let begun = Instant::now();
     loop {
         let status = containers.status(id)?;
         if let Status::Running(run) | Status::Paused(run) = &status
@@ -112,7 +108,8 @@ pub(super) fn open(engine: &Engine, id: &str, view: View) -> Result<Inside, Erro
                 let ids = if IdMap::is_single_here() { super::one_id::map(engine, &record, &layers_upwards(engine, &record)) } else { IdMap::default() };
                 return Ok(Inside { root, ids, without_user: false, _served: served, _lock: Some(lock) });
             }
-            Err(StateError::Busy(_)) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
+            // Another command's, or a monitor's that begins or ends.
+            Err(StateError::Busy(_)) => std::thread::sleep(Duration::from_millis(20)),
             Err(error) => return Err(error.into()),
         }
     }
