@@ -318,3 +318,41 @@ fn a_full_disk_is_an_error_and_nothing_more() {
     let out = kelp.tool("unshare", ["--user", "--map-auto", "--map-root-user", "--mount", "sh", "-c", &script]).limit(Duration::from_secs(120)).output();
     out.success().stdout("done");
 }
+
+#[test]
+fn a_copy_that_finds_the_disk_full_leaves_the_old_file() {
+    needs!("userns");
+    let kelp = Kelp::new().untidy();
+    let disk = kelp.open_dir("disk");
+    let archive = crate::support::image::busybox_archive();
+    let script = format!(
+        r#"set -u
+        echo root:1:65000 > {disk}/../subids
+        mount --bind {disk}/../subids /etc/subuid; mount --bind {disk}/../subids /etc/subgid
+        mount -t tmpfs -o size=16m none {disk}
+        export XDG_DATA_HOME={disk}/data XDG_STATE_HOME={disk}/state XDG_CACHE_HOME={disk}/cache
+        k={program}
+        $k load -q -i {archive} >/dev/null || exit 10
+        dd if=/dev/zero of={disk}/../big bs=1k count=256 2>/dev/null
+        echo old > {disk}/../old; cp {disk}/../old {disk}/target; ln -s target {disk}/link
+        $k create --name c --network none busybox >/dev/null || exit 11
+        $k cp {disk}/../old c:/target || exit 12
+        $k cp {disk}/../big c:/big || exit 13
+        dd if=/dev/zero of={disk}/filler bs=1k 2>/dev/null; truncate -s -128k {disk}/filler
+        $k cp {disk}/../big c:/target 2>/dev/null && echo "the disk is not full inside"
+        $k cp {disk}/../big c:/new 2>/dev/null && echo "the disk is not full inside"
+        $k cp c:/big {disk}/link 2>/dev/null && echo "the disk is not full"
+        cat {disk}/target {disk}/link
+        ls -A {disk} | grep kelp
+        rm {disk}/filler
+        $k cp c:/target - | tar xO
+        $k diff c
+        $k cp c:/big {disk}/link && cmp {disk}/../big {disk}/target && [ -L {disk}/link ]
+        $k rm c >/dev/null"#,
+        disk = disk.display(),
+        program = program().display(),
+        archive = archive.display(),
+    );
+    let out = kelp.tool("unshare", ["--user", "--map-auto", "--map-root-user", "--mount", "sh", "-c", &script]).limit(Duration::from_secs(120)).output();
+    out.success().stdout("old\nold\nold\nA /big\nA /target");
+}
