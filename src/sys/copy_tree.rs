@@ -339,12 +339,30 @@ impl<'a> TreeCopy<'a> {
         }
     }
 
+    /// The mode of what is not a directory.
     fn mode(&self, stat: &Stat) -> Mode {
         let mut mode = stat.st_mode & 0o7777;
-        if self.owner == Owner::Caller {
-            mode &= 0o1777;
+        match self.owner_for(stat) {
+            None => mode &= 0o1777,
+            // As chown(2) does: to lend the rights of the old owner is no wish to lend those of the new one.
+            Some((uid, gid)) => {
+                mode &= if uid == stat.st_uid { 0o7777 } else { 0o3777 };
+                mode &= if gid == stat.st_gid { 0o7777 } else { 0o5777 };
+            }
         }
         Mode::from_raw_mode(mode)
+    }
+
+    /// Whose a copy will be, by the numbers of the source; none when it stays its maker's.
+    fn owner_for(&self, stat: &Stat) -> Option<(u32, u32)> {
+        match self.owner {
+            Owner::Caller => None,
+            Owner::Set { uid, gid } => Some((uid, gid)),
+            Owner::Keep { uid, gid } => Some((
+                if stat.st_uid == OVERFLOW_ID { uid } else { stat.st_uid },
+                if stat.st_gid == OVERFLOW_ID { gid } else { stat.st_gid },
+            )),
+        }
     }
 
     fn owner_of(
@@ -352,14 +370,10 @@ impl<'a> TreeCopy<'a> {
         stat: &Stat,
         change: impl FnOnce(Option<rfs::Uid>, Option<rfs::Gid>) -> Result<(), Errno>,
     ) -> Outcome<()> {
-        let (uid, gid) = match self.owner {
-            Owner::Caller => return Ok(()),
-            Owner::Set { uid, gid } => (uid, gid),
-            Owner::Keep { uid, gid } => {
-                let uid = if stat.st_uid == OVERFLOW_ID { uid } else { stat.st_uid };
-                let gid = if stat.st_gid == OVERFLOW_ID { gid } else { stat.st_gid };
-                self.translate.map_or((uid, gid), |translate| translate(uid, gid))
-            }
+        let Some((uid, gid)) = self.owner_for(stat) else { return Ok(()) };
+        let (uid, gid) = match self.translate {
+            Some(translate) if matches!(self.owner, Owner::Keep { .. }) => translate(uid, gid),
+            _ => (uid, gid),
         };
         change(Some(rfs::Uid::from_raw(uid)), Some(rfs::Gid::from_raw(gid))).map_err(self.failed("change owner of"))
     }

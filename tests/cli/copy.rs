@@ -124,6 +124,29 @@ fn a_volume_is_filled_before_something_is_copied_into_it() {
 }
 
 #[test]
+fn a_copy_lends_nobody_the_rights_of_its_new_owner() {
+    let kelp = Kelp::new();
+    let layer = Layer::new()
+        .owned("bin/s33", 0o6755, (33, 33), b"x")
+        .owned("bin/s0", 0o6755, (0, 0), b"x");
+    kelp.load_image(&Image::busybox().layer(layer), "lends");
+    kelp.ok(["create", "--name", "from", "lends", "true"]);
+    let look = "stat -c '%u %a' /to/plain/s33 /to/plain/s0 /to/kept/s33";
+    kelp.ok(["create", "--name", "to", "-v", "vol:/to", "lends", "sh", "-c", look]);
+    let work = kelp.open_dir("to");
+    for dir in ["plain", "kept"] {
+        fs::create_dir(work.join(dir)).unwrap();
+    }
+    kelp.ok(["cp", &format!("{}/.", work.display()), "to:/to"]);
+    kelp.ok(["cp", "from:/bin/s33", "to:/to/plain/"]);
+    kelp.ok(["cp", "from:/bin/s0", "to:/to/plain/"]);
+    kelp.ok(["cp", "-a", "from:/bin/s33", "to:/to/kept/"]);
+    kelp.run(["start", "-a", "to"]).success().stdout("0 755\n0 6755\n33 6755");
+    kelp.ok(["rm", "from", "to"]);
+    kelp.ok(["volume", "rm", "vol"]);
+}
+
+#[test]
 fn archives_go_through_dash() {
     let kelp = Kelp::busybox();
     let id = container(&kelp, true);
