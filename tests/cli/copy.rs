@@ -162,6 +162,21 @@ fn archives_go_through_dash() {
     kelp.cmd(["cp", "-", &format!("{id}:/there")]).stdin(&out.stdout).output().success();
     kelp.run(["exec", &id, "cat", "/there/dir/sub/leaf"]).success().stdout("leaf");
     kelp.cmd(["cp", "-", &format!("{id}:/missing")]).stdin(&out.stdout).output().failure();
+    for program in ["gzip", "bzip2", "xz", "zstd"] {
+        let packed = match program {
+            "zstd" => zstd::encode_all(&out.stdout[..], 1).unwrap(),
+            _ if !std::path::Path::new("/usr/bin").join(program).exists() => continue,
+            _ => kelp.tool(program, ["-c"]).stdin(&out.stdout).output().success().stdout.clone(),
+        };
+        kelp.ok(["exec", &id, "mkdir", &format!("/{program}")]);
+        kelp.cmd(["cp", "-", &format!("{id}:/{program}")]).stdin(&packed).output().success();
+        kelp.run(["exec", &id, "cat", &format!("/{program}/dir/sub/leaf")]).success().stdout("leaf");
+        kelp.ok(["volume", "create", program]);
+        kelp.cmd(["volume", "import", program, "-"]).stdin(&packed).output().success();
+        kelp.sh(&["-v", &format!("{program}:/v")], "cat /v/dir/sub/leaf").success().stdout("leaf");
+        kelp.ok(["volume", "rm", program]);
+    }
+    kelp.cmd(["cp", "-", &format!("{id}:/there")]).stdin(b"\xfd7zXZ\0damaged").output().failure().stderr_has("unpack");
     kelp.run(["cp", "a", "b"]).failure().stderr_has("CONTAINER:PATH");
 }
 
