@@ -110,6 +110,7 @@ pub(super) fn process_of(
         rlimits: plan::limits(engine, &record.spec.security.ulimits)?,
         umask: record.spec.process.umask.unwrap_or(0o022),
         oom_score_adj: None,
+        make_cwd: false,
         init: false,
         one_id: one_id(engine, record)?,
     })

@@ -496,6 +496,7 @@ fn process(record: &ContainerRecord, engine: &Engine, options: &SecurityOpts, wi
         rlimits: limits(engine, &spec.security.ulimits)?,
         umask: spec.process.umask.unwrap_or(0o022),
         oom_score_adj: spec.resources.oom_score_adj,
+        make_cwd: true,
         init: spec.process.init || engine.config.containers.init,
         one_id: None,
     })
