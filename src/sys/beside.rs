@@ -92,13 +92,13 @@ mod tests {
         let dir = File::open(&path).unwrap();
         let link = |name: &CStr| rfs::symlinkat(c"new", dir.as_fd(), name);
         for given_up in [c"old", c"free"] {
-            drop(make(dir.as_fd(), given_up, &link).unwrap());
+            drop(make(dir.as_fd(), given_up, link).unwrap());
         }
         assert_eq!(fs::read_to_string(path.join("old")).unwrap(), "old");
-        let (_, mut over_dir) = make(dir.as_fd(), c"dir", &link).unwrap();
+        let (_, mut over_dir) = make(dir.as_fd(), c"dir", link).unwrap();
         assert_eq!(over_dir.settle(), Err(Errno::ISDIR));
         drop(over_dir);
-        make(dir.as_fd(), c"old", &link).unwrap().1.settle().unwrap();
+        make(dir.as_fd(), c"old", link).unwrap().1.settle().unwrap();
         assert_eq!(fs::read_link(path.join("old")).unwrap().to_str(), Some("new"));
         // A link over another of the same file.
         fs::hard_link(path.join("link"), path.join("again")).unwrap();
