@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::{Kelp, SOON, until};
 
 #[test]
-fn exec_runs_inside() {
+fn exec_runs_in_the_container() {
     let kelp = Kelp::busybox();
     kelp.detached(&["--name", "c", "-e", "A=container", "-w", "/tmp", "busybox", "sleep", "300"]);
     kelp.run(["exec", "-w", "/no/such", "c", "true"]).code(127).stderr_has("working directory /no/such").stderr_has("no such file");
