@@ -125,7 +125,7 @@ fn bind_root(path: &str) -> Result<OwnedFd, Errno> {
 pub(super) fn mount_all(plan: &Plan, sources: Vec<Source>, root_fd: BorrowedFd<'_>) -> Result<(), Failure> {
     for (index, (mount, source)) in plan.mounts.iter().zip(sources).enumerate() {
         if let Some((target, volume)) = plan.fill.iter().find(|(target, _)| *target == mount.target) {
-            crate::volume::copy_up(Path::new(volume), root_fd, Path::new(target)).map_err(|error| Failure {
+            crate::volume::copy_up(Path::new(volume), root_fd, Path::new(target), None).map_err(|error| Failure {
                 detail: error.to_string(),
                 ..nth(Step::Fill, index)(Errno::IO)
             })?;

@@ -129,6 +129,29 @@ impl<'a> Containers<'a> {
         }
     }
 
+    /// Waits for the lock until `enough` says so, which is then [`StateError::Busy`]. Who is waited for lives: the lock of
+    /// a dead process is free.
+    pub fn wait_lock(&self, id: &str, mut enough: impl FnMut() -> bool) -> Result<Lock, StateError> {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match self.lock(id) {
+                Err(StateError::Busy(_)) if !enough() => std::thread::sleep(pause),
+                other => return other,
+            }
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until nobody else starts the container. Its monitor is not asked for: this ends when the start has.
+    pub fn turn_to_start(&self, id: &str) -> Result<File, StateError> {
+        let dir = self.paths.container_run(id);
+        files::make_private_dir(&dir)?;
+        let file = File::open(&dir).map_err(StateError::io("open", &dir))?;
+        // Where directories cannot be locked, the monitor of the second is refused.
+        while flock(file.as_fd(), FlockOperation::LockExclusive) == Err(rustix::io::Errno::INTR) {}
+        Ok(file)
+    }
+
     /// The open lock file, unlocked, with the runtime directory made if need be.
     pub fn lock_file(&self, id: &str) -> Result<File, StateError> {
         let path = self.paths.container_run(id).join("lock");
@@ -143,7 +166,7 @@ impl<'a> Containers<'a> {
     }
 
     /// Whether somebody holds the lock.
-    fn is_locked(&self, id: &str) -> bool {
+    pub fn is_locked(&self, id: &str) -> bool {
         let Ok(file) = File::open(self.paths.container_run(id).join("lock")) else { return false };
         flock(file.as_fd(), FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
     }
@@ -313,7 +336,13 @@ impl<'a> Containers<'a> {
         self.read(id)?;
         names::claim(&self.paths.data, name, id)?;
         let take = |record: &mut ContainerRecord| Ok::<_, StateError>(std::mem::replace(&mut record.name, name.to_owned()));
-        let old = self.edit(id, take)??;
+        let renamed = self.edit(id, take).and_then(|changed| changed);
+        let old = renamed.inspect_err(|_| {
+            // It goes on under the old name, and the new one is free again.
+            if self.read(id).is_ok_and(|record| record.name != name) {
+                names::release(&self.paths.data, name, id);
+            }
+        })?;
         if old != name {
             names::release(&self.paths.data, &old, id);
         }

@@ -12,7 +12,7 @@ use rustix::fs::{self as rfs, AtFlags, Dir, FlockOperation, Mode, OFlags, Rename
 use rustix::io::Errno;
 
 use super::VolumeError;
-use crate::sys::copy_tree::{CopyError, Owner, TreeCopy};
+use crate::sys::copy_tree::{CopyError, Owner, Translate, TreeCopy};
 use crate::sys::{root, tree};
 
 /// A file in the volume's directory while it waits to be filled.
@@ -22,14 +22,20 @@ const WHOLE: &CStr = c"_move";
 const DATA: &CStr = c"_data";
 
 /// Fills the volume at `volume_dir` with the directory `target` of the image mounted at `rootfs`, if the volume is
-/// new and empty and the image has such a directory. Run as root of the user's namespace, before the volume is mounted over `target`.
-/// Returns whether something was copied.
+/// new and empty and the image has such a directory. Run as root of the user's or the container's namespace, before the
+/// volume is mounted over `target`; `owners` says what the volume calls an owner where `rootfs` shows other numbers than
+/// the container will see. Returns whether something was copied.
 ///
 /// Costs one open when there is nothing to do. Two containers that start at once wait for each other.
 ///
 /// # Errors
 /// [`VolumeError::CopyUp`]; the volume is then as before, or continued by the next call.
-pub fn copy_up(volume_dir: &Path, rootfs: BorrowedFd<'_>, target: &Path) -> Result<bool, VolumeError> {
+pub fn copy_up(
+    volume_dir: &Path,
+    rootfs: BorrowedFd<'_>,
+    target: &Path,
+    owners: Option<Translate<'_>>,
+) -> Result<bool, VolumeError> {
     let Some(volume) = marked(volume_dir)? else { return Ok(false) };
     let failed = |error: CopyError| VolumeError::CopyUp {
         volume: volume_dir.to_owned(),
@@ -52,14 +58,14 @@ pub fn copy_up(volume_dir: &Path, rootfs: BorrowedFd<'_>, target: &Path) -> Resu
         Err(errno) => return Err(failed(at("open", target, errno))),
     };
     if is_empty(&source).map_err(failed)? {
-        take_attributes(&source, &data).map_err(failed)?;
+        take_attributes(&source, &data, owners).map_err(failed)?;
         return Ok(false);
     }
     tree::remove_tree(volume.as_fd(), ASIDE)
         .map_err(|source| failed(CopyError { path: "_copy".into(), action: "remove", source }))?;
     rfs::mkdirat(&volume, ASIDE, Mode::RWXU).map_err(|errno| failed(at("create", Path::new("_copy"), errno)))?;
     let aside = open_dir(volume.as_fd(), ASIDE).map_err(failed)?;
-    let mut copy = TreeCopy::new(aside.as_fd(), Owner::Keep { uid: 0, gid: 0 });
+    let mut copy = TreeCopy::new(aside.as_fd(), Owner::Keep { uid: 0, gid: 0 }).translating(owners);
     copy.contents(source.as_fd(), true).map_err(failed)?;
     rfs::renameat(&volume, ASIDE, &volume, WHOLE).map_err(|errno| failed(at("rename", Path::new("_copy"), errno)))?;
     settle(&volume).map_err(failed)?;
@@ -125,16 +131,17 @@ fn settle(volume: &OwnedFd) -> Result<(), CopyError> {
             Err(errno) => return Err(at("move", Path::new("_move"), errno)),
         }
     }
-    take_attributes(&whole, &data)?;
+    take_attributes(&whole, &data, None)?;
     tree::remove_tree(volume.as_fd(), WHOLE).map_err(|source| CopyError { path: "_move".into(), action: "remove", source })?;
     unmark(volume)
 }
 
 /// Gives `data` the owner, mode and times of `from`.
-fn take_attributes(from: &OwnedFd, data: &OwnedFd) -> Result<(), CopyError> {
+fn take_attributes(from: &OwnedFd, data: &OwnedFd, owners: Option<Translate<'_>>) -> Result<(), CopyError> {
     let wrap = |action| move |errno| at(action, Path::new("_data"), errno);
     let stat = rfs::fstat(from).map_err(wrap("stat"))?;
-    let (uid, gid) = (rfs::Uid::from_raw(stat.st_uid), rfs::Gid::from_raw(stat.st_gid));
+    let (uid, gid) = owners.map_or((stat.st_uid, stat.st_gid), |translate| translate(stat.st_uid, stat.st_gid));
+    let (uid, gid) = (rfs::Uid::from_raw(uid), rfs::Gid::from_raw(gid));
     match rfs::fchown(data, Some(uid), Some(gid)) {
         // An id outside the map stays root's.
         Ok(()) | Err(Errno::INVAL) => {}
@@ -208,13 +215,28 @@ mod tests {
             return;
         }
         symlink("/srv/data", base.join("root/link")).unwrap();
-        assert!(copy_up(&volume, root.as_fd(), Path::new("/link")).unwrap());
+        assert!(copy_up(&volume, root.as_fd(), Path::new("/link"), None).unwrap());
         assert_eq!(fs::read(volume.join("_data/sub/file")).unwrap(), b"text");
         assert_eq!(fs::metadata(volume.join("_data")).unwrap().mode() & 0o7777, 0o2770);
         let left: Vec<_> = fs::read_dir(&volume).unwrap().flatten().map(|entry| entry.file_name()).collect();
         assert_eq!(left, ["_data"]);
         fs::remove_dir_all(volume.join("_data/sub")).unwrap();
-        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/data")).unwrap());
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/data"), None).unwrap());
+        fs::remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn owners_are_what_the_container_will_call_them() {
+        let (base, volume, root) = scratch("owners");
+        if !can_chown() {
+            return;
+        }
+        let shift = |uid, gid| (uid + 5, gid + 7);
+        assert!(copy_up(&volume, root.as_fd(), Path::new("/srv/data"), Some(&shift)).unwrap());
+        for path in ["_data", "_data/sub", "_data/sub/file"] {
+            let stat = fs::metadata(volume.join(path)).unwrap();
+            assert_eq!((stat.uid(), stat.gid()), (5, 7), "{path}");
+        }
         fs::remove_dir_all(&base).unwrap();
     }
 
@@ -225,12 +247,12 @@ mod tests {
             return;
         }
         fs::create_dir_all(volume.join("_copy/half")).unwrap();
-        assert!(copy_up(&volume, root.as_fd(), Path::new("/srv/data")).unwrap());
+        assert!(copy_up(&volume, root.as_fd(), Path::new("/srv/data"), None).unwrap());
         assert!(!volume.join("_data/half").exists() && !volume.join("_copy").exists());
         // Killed while moving: one entry is there, the rest follows, the image is not asked again.
         fs::write(volume.join(MARKER), "").unwrap();
         fs::create_dir_all(volume.join("_move/rest")).unwrap();
-        assert!(copy_up(&volume, root.as_fd(), Path::new("/nowhere")).unwrap());
+        assert!(copy_up(&volume, root.as_fd(), Path::new("/nowhere"), None).unwrap());
         assert!(volume.join("_data/rest").exists() && volume.join("_data/sub/file").exists());
         assert!(!volume.join(MARKER).exists() && !volume.join("_move").exists());
         fs::remove_dir_all(&base).unwrap();
@@ -239,12 +261,12 @@ mod tests {
     #[test]
     fn leaves_alone_what_is_not_empty_or_not_there() {
         let (base, volume, root) = scratch("alone");
-        assert!(!copy_up(&volume, root.as_fd(), Path::new("/missing")).unwrap());
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/missing"), None).unwrap());
         assert!(volume.join(MARKER).exists());
         symlink("../../..", base.join("root/srv/out")).unwrap();
-        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/out/volume")).unwrap());
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/out/volume"), None).unwrap());
         fs::write(volume.join("_data/mine"), "x").unwrap();
-        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/data")).unwrap());
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/data"), None).unwrap());
         assert!(!volume.join(MARKER).exists() && !volume.join("_data/sub").exists());
         fs::write(volume.join(MARKER), "").unwrap();
         skip_copy_up(&volume).unwrap();
