@@ -172,7 +172,8 @@ fn links_never_lead_out() {
     place.copy("", &sources(&["evil"]), "/evil").unwrap();
     assert_eq!(fs::read_to_string(place.0.join("context/a")).unwrap(), "context/a");
     assert_eq!(fs::read_to_string(place.root("context/a")).unwrap(), "new");
-    assert!(place.copy("", &sources(&["a"]), "/esc/a2").is_err() && !place.0.join("context/a2").exists());
+    place.copy("", &sources(&["a"]), "/esc/a2").unwrap();
+    assert!(place.root("context/a2").exists() && !place.0.join("context/a2").exists());
 }
 
 #[test]
