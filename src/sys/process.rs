@@ -266,6 +266,27 @@ pub fn read_signal(fd: BorrowedFd<'_>) -> Option<i32> {
     }
 }
 
+/// Whether this process ignores a signal.
+pub fn is_ignored(signal: i32) -> bool {
+    // SAFETY: sigaction is plain data and only read into; a signal that is none fails.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Sends this process a signal, though it has blocked it. Returns when the signal is ignored or ends nothing.
+pub fn raise_unblocked(signal: i32) {
+    // SAFETY: sigset_t is plain data; the calls initialise it before use.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal);
+        libc::raise(signal);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+    }
+}
+
 /// Unblocks all signals and gives them their default action, as a program expects them at its start.
 pub fn reset_signals() {
     // SAFETY: sigset_t and sigaction are plain data; SIG_DFL is always valid; KILL and STOP fail harmlessly.

@@ -1,7 +1,11 @@
 //! exec, attach, logs and terminals.
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::pty::Pty;
 use crate::support::{Kelp, SOON, until};
 
 #[test]
@@ -83,13 +87,92 @@ fn a_shell_on_a_terminal() {
 fn the_terminal_is_given_back() {
     let kelp = Kelp::busybox();
     let script = format!("{} run --rm -it busybox true; stty -a | tr ' ;' '\\n\\n' | grep -xE -e '-?(echo|icanon|isig|opost)' | tr '\\n' ' '", crate::support::program().display());
-    let mut pty = crate::support::pty::Pty::start(kelp.tool("/bin/sh", ["-c", &script]).env("TERM", "xterm").raw());
+    let mut pty = Pty::start(kelp.tool("/bin/sh", ["-c", &script]).env("TERM", "xterm").raw());
     pty.expect("icanon");
     let screen = pty.screen();
     for mode in ["isig", "icanon", "echo", "opost"] {
         assert!(screen.contains(mode) && !screen.contains(&format!("-{mode} ")), "{mode}: {screen}");
     }
     assert_eq!(pty.end(), 0);
+}
+
+/// kelp on a terminal that outlives it, under a shell that then tells its end and the terminal's mode; its process id.
+fn under_a_shell(kelp: &Kelp, args: &str, ready: &str) -> (Pty, Pid) {
+    let file = kelp.work().join("pid");
+    let program = crate::support::program();
+    let script = format!(
+        "sh -c 'echo $$ > {}; exec {} {args}'; echo ended $?; stty -a | grep -oE -e '-?icanon'",
+        file.display(),
+        program.display()
+    );
+    let mut pty = Pty::start(kelp.tool("/bin/sh", ["-c", &script]).env("TERM", "xterm").raw());
+    pty.expect(ready);
+    until("it is raw", SOON, || !pty.is_cooked());
+    let pid = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    (pty, Pid::from_raw(pid).unwrap())
+}
+
+#[track_caller]
+fn ended(mut pty: Pty, code: i32) {
+    pty.expect(&format!("ended {code}"));
+    pty.expect("icanon");
+    assert!(!pty.screen().contains("-icanon"), "{:?}", pty.screen());
+    assert_eq!(pty.end(), 0);
+}
+
+#[test]
+fn signals_are_passed_on_with_a_terminal_too() {
+    let kelp = Kelp::busybox();
+    let traps = "trap \"echo caught TERM\" TERM; trap \"echo caught USR1\" USR1; trap \"echo caught HUP\" HUP; \
+                 trap \"echo caught INT\" INT; trap \"exit 7\" QUIT; echo re\"\"ady; while :; do sleep 0.05; done";
+    kelp.file("traps", traps);
+    let shared = format!("-v {}:/traps busybox sh /traps", kelp.work().join("traps").display());
+    let (mut pty, pid) = under_a_shell(&kelp, &format!("run --name c -it {shared}"), "ready");
+    for (signal, name) in [(Signal::TERM, "TERM"), (Signal::USR1, "USR1"), (Signal::HUP, "HUP"), (Signal::INT, "INT")] {
+        kill_process(pid, signal).unwrap();
+        pty.expect(&format!("caught {name}"));
+    }
+    kill_process(pid, Signal::QUIT).unwrap();
+    ended(pty, 7);
+    let (mut pty, pid) = under_a_shell(&kelp, "start -ai c", "ready");
+    kill_process(pid, Signal::TERM).unwrap();
+    pty.expect("caught TERM");
+    // Without the proxy a signal ends kelp alone; the container goes on, and attach passes signals on again.
+    pty.send("\x10\x11");
+    ended(pty, 0);
+    let (pty, pid) = under_a_shell(&kelp, "attach --sig-proxy=false c", "");
+    kill_process(pid, Signal::TERM).unwrap();
+    ended(pty, 143);
+    let (mut pty, pid) = under_a_shell(&kelp, "attach c", "");
+    kill_process(pid, Signal::USR1).unwrap();
+    pty.expect("caught USR1");
+    kill_process(pid, Signal::QUIT).unwrap();
+    ended(pty, 7);
+}
+
+#[test]
+fn a_signal_ends_exec_with_the_terminal_given_back() {
+    let kelp = Kelp::busybox();
+    kelp.detached(&["--name", "c", "busybox", "sleep", "300"]);
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::USR2, 140)] {
+        let (pty, pid) = under_a_shell(&kelp, "exec -it c sh", "# ");
+        kill_process(pid, signal).unwrap();
+        ended(pty, code);
+    }
+}
+
+#[test]
+fn a_terminal_that_hangs_up_ends_kelp_and_not_the_container() {
+    let kelp = Kelp::busybox();
+    let ends = |mut pty: Pty| {
+        pty.expect("ready");
+        until("it is raw", SOON, || !pty.is_cooked());
+        assert_eq!(pty.hang_up().end().signal(), Some(libc::SIGHUP));
+    };
+    ends(kelp.pty(["run", "-it", "--name", "c", "busybox", "sh", "-c", "trap '' HUP; echo ready; exec sleep 300"]));
+    assert_eq!(kelp.inspect("c", "{{.State.Running}}"), "true");
+    ends(kelp.pty(["exec", "-it", "c", "sh", "-c", "echo ready; exec sleep 300"]));
+    assert_eq!(kelp.inspect("c", "{{.State.Running}}"), "true");
 }
 
 #[test]

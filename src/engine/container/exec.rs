@@ -16,9 +16,9 @@ use crate::spec::caps::CapSet;
 use crate::spec::security::SecurityOpts;
 use crate::state::{ContainerRecord, Containers};
 use crate::userns::IdMap;
-use crate::sys::process;
 
 use super::attach::{Detacher, Terminal, connect, keys};
+use super::signals::{self, Meaning, Signals};
 use super::{plan, words};
 
 /// Runs a process; its exit code, or `None` when it was left alone (`-d`, detach keys).
@@ -65,10 +65,11 @@ pub fn exec(engine: &Engine, name: &str, options: &ExecOptions) -> Result<Option
             Packet::Reply(..) | Packet::Output { .. } => {}
         }
     }
+    let signals = Signals::take(options.tty, false)?;
     if options.interactive {
         terminal.raw();
     }
-    let code = relay.run(&terminal, options.tty, &mut buffer);
+    let code = relay.run(&signals, &terminal, &mut buffer);
     drop(terminal);
     code
 }
@@ -186,14 +187,12 @@ enum Source {
 }
 
 impl Relay<'_> {
-    fn run(&mut self, terminal: &Terminal, tty: bool, buffer: &mut [u8]) -> Result<Option<i32>, Error> {
-        let signals: &[i32] = if tty { &[libc::SIGWINCH] } else { &[] };
-        let signals = process::signal_fd(signals).map_err(|errno| Error::Internal(format!("signalfd: {errno}")))?;
+    fn run(&mut self, signals: &Signals, terminal: &Terminal, buffer: &mut [u8]) -> Result<Option<i32>, Error> {
         if !self.input_open {
             self.streams.input = None;
         }
         loop {
-            for source in self.wait(&signals)? {
+            for source in self.wait(signals)? {
                 match source {
                     Source::Monitor => match protocol::receive(self.socket.as_fd(), buffer) {
                         Ok(Packet::Reply(Reply::Exited { code }, _)) => {
@@ -206,14 +205,9 @@ impl Relay<'_> {
                         }
                         Ok(_) => {}
                     },
-                    Source::Signals => {
-                        while process::read_signal(signals.as_fd()).is_some() {}
-                        if let (Some((rows, cols)), Some(master)) = (terminal.size(), &self.streams.output) {
-                            let _ = crate::runtime::set_terminal_size(master.as_fd(), rows, cols);
-                        }
-                    }
+                    Source::Signals => self.signals(signals, terminal),
                     Source::Stdin => {
-                        if self.read_input() {
+                        if self.read_input(terminal) {
                             return Ok(None);
                         }
                     }
@@ -225,7 +219,17 @@ impl Relay<'_> {
         }
     }
 
-    fn wait(&self, signals: &OwnedFd) -> Result<Vec<Source>, Error> {
+    fn signals(&self, signals: &Signals, terminal: &Terminal) {
+        while let Some((signal, meaning)) = signals.next() {
+            if meaning == Meaning::End {
+                signals::end_by(signal, terminal);
+            } else if let (Some((rows, cols)), Some(master)) = (terminal.size(), &self.streams.output) {
+                let _ = crate::runtime::set_terminal_size(master.as_fd(), rows, cols);
+            }
+        }
+    }
+
+    fn wait(&self, signals: &Signals) -> Result<Vec<Source>, Error> {
         let streams = &self.streams;
         let stdin = rustix::stdio::stdin();
         let mut wanted = vec![
@@ -280,10 +284,13 @@ impl Relay<'_> {
     }
 
     /// Reads what the user gives; true when these were the detach keys.
-    fn read_input(&mut self) -> bool {
+    fn read_input(&mut self, terminal: &Terminal) -> bool {
         let mut bytes = [0_u8; 32 << 10];
         match rustix::io::read(rustix::stdio::stdin(), &mut bytes) {
             Ok(0) | Err(Errno::IO) => {
+                if self.streams.is_terminal {
+                    signals::end_if_hung_up(terminal);
+                }
                 self.input_open = false;
                 if !self.streams.is_terminal {
                     self.streams.input = None;

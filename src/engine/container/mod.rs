@@ -35,6 +35,7 @@ pub(super) mod size;
 pub mod top;
 mod top_columns;
 pub mod wait;
+mod signals;
 pub mod start;
 pub(super) mod step;
 pub mod stop;
