@@ -54,7 +54,7 @@ pub(crate) struct ProcessFlags {
     #[arg(long)]
     unsetenv_all: bool,
     /// Program to run in place of the image's entry point; a JSON array for one with arguments, "" for none
-    #[arg(long, value_name = "PROGRAM", allow_hyphen_values = true)]
+    #[arg(long, value_name = "PROGRAM")]
     entrypoint: Option<String>,
     /// Directory to run in
     #[arg(short, long, value_name = "DIR")]

@@ -19,7 +19,7 @@ pub(crate) struct LsArgs {
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<String>,
     /// Show the N newest, running or not
-    #[arg(short = 'n', long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(short = 'n', long, value_name = "N")]
     pub(super) last: Option<i64>,
     /// Show the newest, running or not
     #[arg(short, long)]
