@@ -36,6 +36,23 @@ fn exec_runs_inside() {
 }
 
 #[test]
+fn output_that_cannot_be_written_is_told_and_a_reader_that_has_gone_is_not() {
+    let kelp = Kelp::busybox();
+    kelp.detached(&["--name", "c", "busybox", "sleep", "300"]);
+    let to = |command: &str, rest: &str| {
+        kelp.tool("/bin/sh", ["-c", &format!("{} {command} {rest}", crate::support::program().display())]).output()
+    };
+    for command in ["run --rm busybox", "exec c", "run --rm -t busybox"] {
+        to(command, "echo foo >/dev/full").code(125).stderr_has("standard output").stderr_has("No space left");
+        to(command, "sh -c 'echo foo; sleep 0.1; exit 3' >/dev/full").code(3).stderr_has("No space left");
+        to(command, "true >/dev/full").success().quiet();
+    }
+    for command in ["run --rm busybox", "exec c"] {
+        to(command, "seq 1 100000 | head -n 1").success().stdout("1").quiet();
+    }
+}
+
+#[test]
 fn exec_privileged() {
     let kelp = Kelp::busybox();
     kelp.detached(&["--name", "c", "busybox", "sleep", "300"]);

@@ -154,7 +154,7 @@ pub(super) fn relay(socket: &OwnedFd, terminal: &Terminal, interactive: bool, si
         pending: None,
         detacher: Detacher::new(if tty { keys } else { &[] }),
         buffer: vec![0; MAX_PACKET + 1],
-        stdout_gone: false,
+        stdout_gone: None,
     };
     if let Some((rows, cols)) = terminal.size() {
         relay.resize(rows, cols);
@@ -177,7 +177,8 @@ struct Relay<'a> {
     pending: Option<Vec<u8>>,
     detacher: Detacher<'a>,
     buffer: Vec<u8>,
-    stdout_gone: bool,
+    /// Why output is no longer written.
+    stdout_gone: Option<Errno>,
 }
 
 impl Relay<'_> {
@@ -203,7 +204,7 @@ impl Relay<'_> {
             if ready[0].intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
                 && let Some(code) = self.packet()?
             {
-                return Ok(Ended::Exited(code));
+                return written(self.stdout_gone, code).map(Ended::Exited);
             }
             if !ready[1].is_empty() {
                 self.signals(signals, terminal);
@@ -234,7 +235,7 @@ impl Relay<'_> {
 
     fn print(&mut self, stderr: bool, len: usize) {
         let mut rest = &self.buffer[1..=len];
-        while !rest.is_empty() && (stderr || !self.stdout_gone) {
+        while !rest.is_empty() && (stderr || self.stdout_gone.is_none()) {
             let written = if stderr {
                 rustix::io::write(rustix::stdio::stderr(), rest)
             } else {
@@ -245,9 +246,9 @@ impl Relay<'_> {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => wait_writable(stderr),
                 Err(_) if stderr => return,
-                Err(_) => {
-                    // Nobody reads what it prints: it ends as a program in a pipeline would.
-                    self.stdout_gone = true;
+                Err(errno) => {
+                    // Nobody gets what it prints: it ends as a program in a pipeline would.
+                    self.stdout_gone = Some(errno);
                     let stop = Request::Stop { signal: None, timeout: Some(2), remove: false, volumes: false };
                     let _ = protocol::send_request(self.socket.as_fd(), &stop, &[]);
                 }
@@ -315,6 +316,14 @@ impl Relay<'_> {
                 self.pending = Some(packet);
             }
         }
+    }
+}
+
+/// How a program ended whose output met this error: a reader that has gone is none, as in any pipeline.
+pub(super) fn written(error: Option<Errno>, code: i32) -> Result<i32, Error> {
+    match error {
+        None | Some(Errno::PIPE) => Ok(code),
+        Some(source) => Err(Error::Unwritten { source, code }),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::spec::security::SecurityOpts;
 use crate::state::{ContainerRecord, Containers};
 use crate::userns::IdMap;
 
-use super::attach::{Detacher, Terminal, connect, keys};
+use super::attach::{Detacher, Terminal, connect, keys, written};
 use super::signals::{self, Meaning, Signals};
 use super::{plan, words};
 
@@ -46,6 +46,7 @@ pub fn exec(engine: &Engine, name: &str, options: &ExecOptions) -> Result<Option
         input_open: options.interactive,
         pending: Vec::new(),
         detacher: Detacher::new(if options.tty { &keys } else { &[] }),
+        stdout_gone: None,
     };
     let mut buffer = vec![0; MAX_PACKET + 1];
     loop {
@@ -58,8 +59,7 @@ pub fn exec(engine: &Engine, name: &str, options: &ExecOptions) -> Result<Option
             Packet::Reply(Reply::Failed(failure), _) => return Err(words::exec(&failure, &process)),
             Packet::Reply(Reply::Error { message }, _) => return Err(Error::Conflict(message)),
             Packet::Reply(Reply::Exited { code }, _) => {
-                relay.drain();
-                return Ok(Some(code));
+                return relay.ended(code);
             }
             Packet::End => return Err(Error::Conflict(format!("container {name} is not running"))),
             Packet::Reply(..) | Packet::Output { .. } => {}
@@ -174,6 +174,8 @@ struct Relay<'a> {
     /// Input the process has not taken yet.
     pending: Vec<u8>,
     detacher: Detacher<'a>,
+    /// Why output is no longer written.
+    stdout_gone: Option<Errno>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -196,8 +198,7 @@ impl Relay<'_> {
                 match source {
                     Source::Monitor => match protocol::receive(self.socket.as_fd(), buffer) {
                         Ok(Packet::Reply(Reply::Exited { code }, _)) => {
-                            self.drain();
-                            return Ok(Some(code));
+                            return self.ended(code);
                         }
                         Ok(Packet::End) | Err(_) => {
                             self.drain();
@@ -264,9 +265,12 @@ impl Relay<'_> {
         let mut chunk = [0_u8; 64 << 10];
         match rustix::io::read(&*fd, &mut chunk) {
             Ok(size) if size > 0 => {
-                if write_all(errors, &chunk[..size]).is_err() {
-                    // Nobody reads it: the process gets SIGPIPE at its next write.
+                if let Err(errno) = write_all(errors, &chunk[..size]) {
+                    // Nobody gets it: the process gets SIGPIPE at its next write.
                     *slot = None;
+                    if !errors {
+                        self.stdout_gone = Some(errno);
+                    }
                 }
                 true
             }
@@ -281,6 +285,11 @@ impl Relay<'_> {
     fn drain(&mut self) {
         while self.copy_output(false) {}
         while self.copy_output(true) {}
+    }
+
+    fn ended(&mut self, code: i32) -> Result<Option<i32>, Error> {
+        self.drain();
+        written(self.stdout_gone, code).map(Some)
     }
 
     /// Reads what the user gives; true when these were the detach keys.
