@@ -92,8 +92,6 @@ pub struct ProcessSpec {
     pub umask: Option<u32>,
     /// `--tz`: a zone name or `local`.
     pub timezone: Option<String>,
-    /// `--preserve-fds`: how many descriptors after 2 go into the container.
-    pub preserve_fds: u32,
 }
 
 /// Mounts beyond the image.

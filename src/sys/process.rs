@@ -213,6 +213,14 @@ pub fn duplicate_inherited(number: RawFd) -> Option<OwnedFd> {
     (copy >= 0).then(|| unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// A copy, closed on exec, of a descriptor this process was started with; `None` for one that is closed or its own. All its
+/// own are closed on exec, as none is that came through one.
+pub fn inherited_copy(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: F_GETFD only asks whether the number is open, and how.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if flags < 0 || flags & libc::FD_CLOEXEC != 0 { None } else { duplicate_inherited(number) }
+}
+
 /// Ends this process at once, with no destructors: the child side of a clone uses it.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit never returns and touches nothing.

@@ -53,6 +53,34 @@ fn output_that_cannot_be_written_is_told_and_a_reader_that_has_gone_is_not() {
 }
 
 #[test]
+fn descriptors_are_preserved_and_no_others() {
+    let kelp = Kelp::busybox();
+    let sh = |script: &str| {
+        let script = script.replace("kelp", crate::support::program().to_str().unwrap());
+        kelp.tool("/bin/sh", ["-c", &format!("echo three >3.txt; echo five >5.txt; exec 3<3.txt 4>4.txt 5<5.txt; {script}")]).output()
+    };
+    let written = || std::fs::read_to_string(kelp.work().join("4.txt")).unwrap();
+    let program = "sh -c 'cat <&3; echo four >&4; cat <&5; ls /proc/self/fd | tr \"\\n\" \" \"'";
+    let listed = "three\nfive\n0 1 2 3 4 5 6";
+    for flags in ["", "--init", "--restart on-failure"] {
+        sh(&format!("kelp run --name c {flags} --preserve-fds 3 busybox {program}; kelp rm -f c >/dev/null")).success().stdout(listed);
+        assert_eq!(written(), "four\n", "{flags}");
+    }
+    sh(&format!("kelp run -dt --name c --preserve-fds 3 busybox sh -c 'cat <&3; echo four >&4; exec sleep 300'")).success();
+    kelp.wait_log("c", "three");
+    assert_eq!(written(), "four\n");
+    sh(&format!("kelp exec --preserve-fds 3 c {program}")).success().stdout(listed);
+    assert_eq!(written(), "four\n");
+    sh("kelp exec -t --preserve-fds=1 c cat /proc/self/fd/3").success().stdout_has("three");
+    sh("kelp exec c sh -c 'ls /proc/self/fd | wc -l'").success().stdout("4");
+    sh("kelp run --rm --preserve-fds 4 busybox true").code(125).stderr_has("descriptor 6 is not open");
+    sh("kelp run --rm --preserve-fds 100 busybox true").code(125).stderr_has("no more than 32");
+    // A pipe's other end sees its end while the container goes on: nobody keeps a copy.
+    let script = "kelp run -d --name d --preserve-fds 1 busybox sh -c 'echo over the pipe >&3; exec 3>&-; exec sleep 300' 3>&1 >/dev/null | cat";
+    sh(script).success().stdout("over the pipe");
+}
+
+#[test]
 fn exec_privileged() {
     let kelp = Kelp::busybox();
     kelp.detached(&["--name", "c", "busybox", "sleep", "300"]);

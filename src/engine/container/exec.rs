@@ -19,6 +19,7 @@ use crate::userns::IdMap;
 
 use super::attach::{Detacher, Terminal, connect, keys, written};
 use super::signals::{self, Meaning, Signals};
+use super::start::preserved;
 use super::{plan, words};
 
 /// Runs a process; its exit code, or `None` when it was left alone (`-d`, detach keys).
@@ -34,12 +35,13 @@ pub fn exec(engine: &Engine, name: &str, options: &ExecOptions) -> Result<Option
     let process = process_of(engine, &record, options, terminal.size())?;
     let keys = keys(engine, &record, options.detach_keys.as_deref())?;
     let (ours, theirs) = streams(options)?;
-    let request = Request::Exec { process: Box::new(process.clone()), detach: options.detach };
-    let fds: Vec<_> = theirs.iter().map(AsFd::as_fd).collect();
+    let preserved = preserved(options.preserve_fds)?;
+    let request = Request::Exec { process: Box::new(process.clone()), detach: options.detach, preserved: preserved.len() };
+    let fds: Vec<_> = theirs.iter().chain(&preserved).map(AsFd::as_fd).collect();
     protocol::send_request(socket.as_fd(), &request, &fds)
         .map_err(|errno| Error::Internal(format!("cannot ask the monitor: {errno}")))?;
     drop(fds);
-    drop(theirs);
+    drop((theirs, preserved));
     let mut relay = Relay {
         socket,
         streams: ours,

@@ -76,6 +76,7 @@ pub(super) fn start(
         stdin_once: spec.process.interactive && wishes.attached,
         attached: wishes.attached,
         passthrough: driver == LogDriver::Passthrough,
+        preserved: 0,
         joins: joined(record).is_some(),
         sockets: 0,
         ids: wishes.ids,
