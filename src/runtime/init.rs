@@ -197,8 +197,8 @@ pub(super) fn become_program<T>(
     }
     if let Some(score) = program.oom_score_adj {
         let file = rustix::fs::open("/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(at(Step::Limit))?;
-        rustix::io::write(&file, score.to_string().as_bytes()).map_err(at(Step::Limit))?;
+            .map_err(at(Step::OomScore))?;
+        rustix::io::write(&file, score.to_string().as_bytes()).map_err(at(Step::OomScore))?;
     }
     // Nothing but the streams, what is preserved and the report stays open: a working directory cannot be a leaked one (CVE-2024-21626).
     keep_only(report, extra);

@@ -312,6 +312,15 @@ fn devices() {
     kelp.sh(&["--device", "/dev/fuse"], "[ -c /dev/fuse ] && echo there").success().stdout("there");
     kelp.sh(&[], "[ -e /dev/fuse ] || echo absent").success().stdout("absent");
     kelp.run(["run", "--rm", "--device", "/dev/nosuch", "busybox", "true"]).code(125).stderr_has("/dev/nosuch");
+    kelp.run(["run", "--rm", "--device", "/etc/passwd", "busybox", "true"]).code(125).stderr_has("/etc/passwd: it is not a device node");
+    kelp.sh(&["--device", "/dev/pts:/dev/more"], "[ -d /dev/more ] && echo there").success().stdout("there");
+}
+
+#[test]
+fn a_lower_oom_score_is_not_for_ordinary_users() {
+    let kelp = Kelp::busybox();
+    kelp.sh(&["--oom-score-adj", "500"], "cat /proc/self/oom_score_adj").success().stdout("500");
+    kelp.run(["run", "--rm", "--oom-score-adj", "-500", "busybox", "true"]).code(125).stderr_has("--oom-score-adj -500").stderr_has("only raise it");
 }
 
 #[test]
