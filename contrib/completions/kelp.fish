@@ -148,7 +148,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand run" -l pids-limit -d 'Number 
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l oom-score-adj -d 'Preference to be killed when memory is scarce, -1000 to 1000' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l cgroup-parent -d 'Control group to put the container\'s under' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l log-driver -d 'Keep output with this driver: k8s-file (also called json-file), journald, passthrough or none' -r
-complete -c kelp -n "__fish_kelp_using_subcommand run" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT or path=FILE' -r
+complete -c kelp -n "__fish_kelp_using_subcommand run" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and has no buffer that could lose lines, so blocking and non-blocking are the same' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l restart -d 'Start it again when it ends: no, on-failure[:N], always, unless-stopped' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l stop-signal -d 'Signal that asks it to end' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l stop-timeout -d 'Seconds it has to end before it is killed' -r
@@ -294,7 +294,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand create" -l pids-limit -d 'Numb
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l oom-score-adj -d 'Preference to be killed when memory is scarce, -1000 to 1000' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l cgroup-parent -d 'Control group to put the container\'s under' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l log-driver -d 'Keep output with this driver: k8s-file (also called json-file), journald, passthrough or none' -r
-complete -c kelp -n "__fish_kelp_using_subcommand create" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT or path=FILE' -r
+complete -c kelp -n "__fish_kelp_using_subcommand create" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and has no buffer that could lose lines, so blocking and non-blocking are the same' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l restart -d 'Start it again when it ends: no, on-failure[:N], always, unless-stopped' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l stop-signal -d 'Signal that asks it to end' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l stop-timeout -d 'Seconds it has to end before it is killed' -r
@@ -778,7 +778,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-score-adj -d 'Preference to be killed when memory is scarce, -1000 to 1000' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroup-parent -d 'Control group to put the container\'s under' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l log-driver -d 'Keep output with this driver: k8s-file (also called json-file), journald, passthrough or none' -r
-complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT or path=FILE' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and has no buffer that could lose lines, so blocking and non-blocking are the same' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l restart -d 'Start it again when it ends: no, on-failure[:N], always, unless-stopped' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-signal -d 'Signal that asks it to end' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-timeout -d 'Seconds it has to end before it is killed' -r
@@ -1001,7 +1001,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-score-adj -d 'Preference to be killed when memory is scarce, -1000 to 1000' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroup-parent -d 'Control group to put the container\'s under' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l log-driver -d 'Keep output with this driver: k8s-file (also called json-file), journald, passthrough or none' -r
-complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT or path=FILE' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and has no buffer that could lose lines, so blocking and non-blocking are the same' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l restart -d 'Start it again when it ends: no, on-failure[:N], always, unless-stopped' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-signal -d 'Signal that asks it to end' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-timeout -d 'Seconds it has to end before it is killed' -r

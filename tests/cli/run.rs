@@ -327,6 +327,11 @@ fn a_lower_oom_score_is_not_for_ordinary_users() {
 fn names_are_given_where_none_is_said() {
     let kelp = Kelp::busybox();
     let id = kelp.ok(["create", "busybox"]);
+    kelp.run(["run", "--rm", "--name", "", "--hostname", "", "busybox", "hostname"]).success();
+    kelp.ok(["create", "--name", "/slashed", "busybox"]);
+    kelp.ok(["rename", "slashed", "/again"]);
+    assert_eq!(kelp.inspect("again", "{{.Name}}").trim_start_matches('/'), "again");
+    kelp.ok(["rm", "again"]);
     let name = kelp.inspect(&id, "{{.Name}}");
     let name = name.trim_start_matches('/');
     let (left, right) = name.split_once('_').unwrap();

@@ -341,6 +341,12 @@ fn log_drivers_and_limits() {
         kelp.run(["run", "--log-driver", "journald", "--network", "none", "busybox", "true"]).code(125).stderr_has("systemd's journal");
     }
     kelp.run(["create", "--log-driver", "bogus", "busybox"]).code(125).stderr_has("bogus");
+    let opts = ["mode=non-blocking", "max-buffer-size=4m", "compress=false", "max-size=10m"].map(|opt| ["--log-opt", opt]);
+    kelp.run(["run", "--name", "modes", "--log-driver", "json-file"].iter().chain(opts.as_flattened()).chain(&["busybox", "echo", "hi"])).success();
+    kelp.run(["logs", "modes"]).success().stdout("hi");
+    for (opt, why) in [("mode=bogus", "non-blocking"), ("compress=true", "does not compress"), ("max-buffer-size=4m", "needs mode")] {
+        kelp.run(["create", "--log-opt", opt, "busybox"]).code(125).stderr_has(why);
+    }
     kelp.run(["create", "--log-opt", "max-size=bogus", "busybox"]).code(125).stderr_has("bogus");
 }
 
