@@ -66,7 +66,7 @@ fn descriptors_are_preserved_and_no_others() {
         sh(&format!("kelp run --name c {flags} --preserve-fds 3 busybox {program}; kelp rm -f c >/dev/null")).success().stdout(listed);
         assert_eq!(written(), "four\n", "{flags}");
     }
-    sh(&format!("kelp run -dt --name c --preserve-fds 3 busybox sh -c 'cat <&3; echo four >&4; exec sleep 300'")).success();
+    sh("kelp run -dt --name c --preserve-fds 3 busybox sh -c 'cat <&3; echo four >&4; exec sleep 300'").success();
     kelp.wait_log("c", "three");
     assert_eq!(written(), "four\n");
     sh(&format!("kelp exec --preserve-fds 3 c {program}")).success().stdout(listed);
