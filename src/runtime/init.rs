@@ -110,6 +110,7 @@ fn build(plan: &Plan, report: BorrowedFd<'_>, given: Descriptors) -> Result<Neve
         crate::sys::loopback::up().map_err(at(Step::Loopback))?;
     }
     process::set_umask(0o022);
+    super::accounts::add(plan, root_fd.as_fd())?;
     rootfs::mount_all(plan, sources, root_fd.as_fd())?;
     rootfs::sysctls(plan, root_fd.as_fd())?;
     let identity = look_up(&plan.process, root_fd.as_fd())?;
