@@ -9,9 +9,9 @@ use crate::network::files::NameFiles;
 use crate::network::slirp::{SlirpNet, has_ipv6_default_route};
 use crate::runtime::plan::mounts::{self, Standard};
 use crate::runtime::plan::seccomp::{self, Arch, Context, Profile};
-use crate::runtime::plan::{Mount, Namespace, Namespaces, Plan, Process, Root, What, masks, ulimit};
+use crate::runtime::plan::{Accounts, Mount, Namespace, Namespaces, Plan, Process, Root, What, masks, ulimit};
 use crate::spec::caps::{CapSet, CapWord};
-use crate::spec::container::{ImageSource, LogDriver, NamespaceMode, NamespaceSpec, UserNamespaceMode};
+use crate::spec::container::{ImageSource, LogDriver, NamespaceMode, NamespaceSpec, ProcessSpec, UserNamespaceMode};
 use crate::spec::mount::{MountOptions, Propagation, TmpfsOptions};
 use crate::spec::network::{NetworkMode, SlirpOptions};
 use crate::spec::port::{Expose, Port, PortRange};
@@ -77,6 +77,7 @@ pub(super) fn start(
         stdin_once: spec.process.interactive && wishes.attached,
         attached: wishes.attached,
         passthrough: driver == LogDriver::Passthrough,
+        preserved: 0,
         joins: joined(record).is_some(),
         sockets: 0,
         ids: wishes.ids,
@@ -236,6 +237,7 @@ pub(super) fn plan(
     }
     all.extend(devices::devices(spec.storage.devices.as_slice(), security.privileged)?);
     Ok(Plan {
+        accounts: accounts(&record.spec.process),
         namespaces: spaces,
         hostname: Some(record.config.hostname.clone()).filter(|_| spaces.uts == Namespace::New),
         domainname: spec.network.domainname.clone(),
@@ -535,4 +537,10 @@ pub(super) fn kernel_version() -> (u32, u32) {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+fn accounts(process: &ProcessSpec) -> Option<Accounts> {
+    let ProcessSpec { passwd, passwd_entry, group_entry, .. } = process;
+    let asked = passwd.unwrap_or(passwd_entry.is_some() || group_entry.is_some());
+    asked.then(|| Accounts { passwd: passwd_entry.clone(), group: group_entry.clone() })
 }

@@ -50,8 +50,20 @@ pub struct Plan {
     pub read_only_root: bool,
     /// Propagation of the container's root: 0 is private.
     pub root_propagation: u64,
+    /// Lines for the account files, where the image does not know the process's user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Accounts>,
     /// The process.
     pub process: Process,
+}
+
+/// What to write into the account files; podman's own lines unless said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accounts {
+    /// `--passwd-entry`.
+    pub passwd: Option<String>,
+    /// `--group-entry`.
+    pub group: Option<String>,
 }
 
 /// One namespace: a new one, the caller's, or that of the process whose pidfd comes with the plan.

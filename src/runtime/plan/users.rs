@@ -98,6 +98,13 @@ pub fn resolve(
     Ok(result)
 }
 
+/// Whether passwd(5) or group(5) has a line for this id.
+pub fn lists(file: &[u8], id: u32) -> bool {
+    file.split(|byte| *byte == b'\n')
+        .filter_map(|line| line.split(|byte| *byte == b':').nth(2))
+        .any(|field| text(field).and_then(|field| field.trim().parse().ok()) == Some(id))
+}
+
 /// A group by name or number; a number needs no entry.
 fn group_id(group: &Account, file: &[u8]) -> Result<u32, UserError> {
     let found = group_entries(file)
