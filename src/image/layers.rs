@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! layers/sha256/<hex>/fs           the tree
+//! layers/sha256/<hex>/on/<name>/   directories that differ where the layer lies on certain others (see adopt)
 //! layers/sha256/<hex>/layer.json   what it is; without it, or unreadable, the layer is not here
 //! layers/sha256/<hex>/archive.zst  the archive's structure, to write it again byte for byte (see unpack::record)
 //! layers/tmp/<name>/               a layer in the making, its `lock` held; unlocked it is garbage
@@ -32,6 +33,7 @@ mod usage;
 mod tests;
 mod txn;
 
+pub use adopt::Place;
 pub use txn::LayerTxn;
 pub use usage::blocks;
 
@@ -97,6 +99,9 @@ pub struct LayerRecord {
     /// Whether the archive can be written again from `archive.zst` and the tree.
     #[serde(default)]
     pub archive: bool,
+    /// Directories it says nothing of have taken over what they are from the layers below in an image.
+    #[serde(default)]
+    pub adopted: bool,
     /// What was unpacked.
     #[serde(default)]
     pub report: UnpackReport,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blobs::{self, BlobStore};
 use super::config::{ConfigError, ImageConfig, MAX_CONFIG};
-use super::layers::{LayerError, LayerStore};
+use super::layers::{LayerError, LayerStore, Place};
 use super::lease::Lease;
 use super::manifest::{Document, MAX_MANIFEST};
 use super::names::{NameIndex, Named};
@@ -330,19 +330,10 @@ impl ImageStore {
     /// [`StoreError::Incomplete`] when parts are gone.
     pub fn for_run(&self, record: ImageRecord) -> Result<RunImage, StoreError> {
         let config = self.config(&record.id)?;
-        let store = LayerStore::open(&self.data);
-        let mut layers = Vec::with_capacity(record.layers.len());
-        for layer in record.unique_layers() {
-            let found = store.record(layer).ok_or_else(|| StoreError::Incomplete {
-                id: record.id.short().to_owned(),
-                what: format!("layer {} is missing", layer.short()),
-            })?;
-            if found.report.opaque_root {
-                // It hides all that is below; overlayfs would not look at a mark on the root.
-                layers.clear();
-            }
-            layers.push(store.tree(layer));
-        }
+        let layers = self.stack(&record.layers).map_err(|layer| StoreError::Incomplete {
+            id: record.id.short().to_owned(),
+            what: format!("layer {} is missing", layer.short()),
+        })?;
         Ok(RunImage {
             record,
             config,
@@ -644,6 +635,33 @@ impl ImageStore {
     pub fn layer_dir(&self, layer: &Digest) -> Option<PathBuf> {
         let stores = std::iter::once(self).chain(&self.additional);
         stores.into_iter().find_map(|store| LayerStore::open(&store.data).dir(layer))
+    }
+
+    /// Where the last of these layers is, in any of the stores.
+    #[must_use]
+    pub fn layer_place(&self, layers: &[Digest]) -> Option<Place> {
+        let stores = std::iter::once(self).chain(&self.additional);
+        stores.into_iter().find_map(|store| LayerStore::open(&store.data).place(layers))
+    }
+
+    /// The trees that show these layers, lowest first: each once, at its highest place, and none that is hidden.
+    ///
+    /// # Errors
+    /// The layer that is not here.
+    pub fn stack(&self, layers: &[Digest]) -> Result<Vec<PathBuf>, Digest> {
+        let mut stack = Vec::with_capacity(layers.len());
+        for (index, layer) in layers.iter().enumerate() {
+            if layers[index + 1..].contains(layer) {
+                continue;
+            }
+            let place = self.layer_place(&layers[..=index]).ok_or_else(|| layer.clone())?;
+            if place.hides {
+                stack.clear();
+            }
+            stack.push(place.tree);
+            stack.extend(place.variant);
+        }
+        Ok(stack)
     }
 }
 

@@ -31,6 +31,7 @@ use super::context::Hashes;
 use super::graph::Graph;
 use super::options::BuildOptions;
 use super::progress::{Sink, StepId, What};
+use crate::spec::Digest;
 use crate::engine::build::Sandbox;
 use crate::engine::{Engine, Error};
 use crate::image::{ImageStore, lease::Lease};
@@ -239,18 +240,22 @@ impl<'a> Build<'a> {
     /// Directories of layers, lowest first, each once: the highest of equal ones hides the others.
     pub(super) fn paths(&self, layers: &[LayerRef]) -> Result<Vec<PathBuf>, Error> {
         let mut paths: Vec<PathBuf> = Vec::with_capacity(layers.len());
+        let mut known: Vec<Digest> = Vec::new();
         for layer in layers {
-            let path = match layer {
+            let found = match layer {
                 LayerRef::Layer(digest) => {
+                    known.push(digest.clone());
                     let missing = || Error::Storage(format!("layer {digest} is missing: pull its image again"));
-                    Some(self.store.layer_dir(digest).ok_or_else(missing)?)
+                    let place = self.store.layer_place(&known).ok_or_else(missing)?;
+                    if place.hides {
+                        paths.clear();
+                    }
+                    std::iter::once(place.tree).chain(place.variant).collect()
                 }
-                LayerRef::Step(key) => self.cache.files(key)?,
+                LayerRef::Step(key) => self.cache.files(key)?.into_iter().collect::<Vec<_>>(),
             };
-            if let Some(path) = path {
-                paths.retain(|other| *other != path);
-                paths.push(path);
-            }
+            paths.retain(|other| !found.contains(other));
+            paths.extend(found);
         }
         Ok(paths)
     }

@@ -218,20 +218,8 @@ pub(super) fn layers_upwards(engine: &Engine, record: &ContainerRecord) -> Vec<P
 
 /// Topmost first.
 pub(super) fn layers(engine: &Engine, record: &ContainerRecord) -> Result<Vec<PathBuf>, Error> {
-    let store = crate::engine::image::store(engine);
-    let mut layers: Vec<PathBuf> = Vec::new();
-    for layer in record.image.layers.iter().rev() {
-        let dir = layer.parse().ok().and_then(|digest| store.layer_dir(&digest));
-        let Some(dir) = dir else {
-            return Err(Error::Storage(format!(
-                "layer {layer} of container {} is not here any more; pull {} again",
-                record.name, record.image.name
-            )));
-        };
-        if !layers.contains(&dir) {
-            layers.push(dir);
-        }
-    }
+    let mut layers = super::start::layers_of(engine, record)?;
+    layers.reverse();
     Ok(layers)
 }
 

@@ -94,9 +94,8 @@ fn image_id(record: &ContainerRecord) -> String {
 
 /// Topmost layer first, as overlay's option has it.
 fn lower(engine: &Engine, record: &ContainerRecord) -> String {
-    let layers = engine.paths.data.join("layers/sha256");
-    let dir = |layer: &String| layers.join(layer.strip_prefix("sha256:").unwrap_or(layer)).join("fs").display().to_string();
-    record.image.layers.iter().rev().map(dir).collect::<Vec<_>>().join(":")
+    let layers = super::inside::layers(engine, record).unwrap_or_default();
+    layers.iter().map(|layer| layer.display().to_string()).collect::<Vec<_>>().join(":")
 }
 
 fn restarts(status: &Status) -> u32 {

@@ -9,6 +9,7 @@ use crate::engine::options::StartOptions;
 use crate::engine::{Engine, Error};
 use crate::monitor::protocol::{self, MAX_PACKET, Packet, Reply, Start};
 use crate::state::record::{ContainerRecord, Status};
+use crate::spec::Digest;
 use crate::spec::container::UserNamespaceMode;
 use crate::state::{Containers, StateError};
 use crate::sys::process::{self, CStrings, Cloned};
@@ -278,16 +279,9 @@ impl Started {
 
 /// The unpacked layers of a container's image, lowest first.
 pub(super) fn layers_of(engine: &Engine, record: &ContainerRecord) -> Result<Vec<std::path::PathBuf>, Error> {
-    let store = crate::engine::image::store(engine);
-    let mut layers = Vec::new();
-    for (index, text) in record.image.layers.iter().enumerate() {
-        if record.image.layers[index + 1..].contains(text) {
-            continue;
-        }
-        let digest = text.parse().map_err(|_| Error::Storage(format!("the record of {} names a bad layer: {text}", record.name)))?;
-        layers.push(store.layer_dir(&digest).ok_or_else(|| {
-            Error::Storage(format!("layer {text} of image {} is missing: pull the image again", record.image.name))
-        })?);
-    }
-    Ok(layers)
+    let bad = |text: &str| Error::Storage(format!("the record of {} names a bad layer: {text}", record.name));
+    let parse = |text: &String| text.parse::<Digest>().map_err(|_| bad(text));
+    let layers = record.image.layers.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let missing = |layer| Error::Storage(format!("layer {layer} of image {} is missing: pull the image again", record.image.name));
+    crate::engine::image::store(engine).stack(&layers).map_err(missing)
 }

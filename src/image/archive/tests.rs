@@ -147,6 +147,43 @@ fn docker_archives_from_files_and_streams_compressed_or_not() {
     }
 }
 
+/// What one image says of a directory is nothing to another one that has a layer in common with it.
+#[test]
+fn a_layer_that_images_share_has_the_directories_of_each() {
+    let base = |mode: u32, deep: u32| {
+        let mut tar = TarWriter::new(Vec::new());
+        tar.directory("data", mode, 7).unwrap();
+        tar.directory("a", deep, 7).unwrap();
+        tar.finish().unwrap()
+    };
+    let (open, closed) = (base(0o777, 0o777), base(0o700, 0o711));
+    let shared = layer(&[("data/x", "x"), ("a/b/c", "c")]);
+    let top = layer(&[("data/y", "y")]);
+    let alone = layer(&[("data/x", "x"), ("a/b/c", "c")]);
+    assert_eq!(shared, alone);
+    let scratch = Scratch::new();
+    for (store, order) in [("one", [0, 1, 2]), ("other", [1, 2, 0]), ("third", [2, 0, 1])] {
+        let images = scratch.store(store);
+        let all: [(&str, Vec<&[u8]>); 3] = [("open:1", vec![&open, &shared, &top]), ("closed:1", vec![&closed, &shared, &top]), ("alone:1", vec![&shared])];
+        for (name, layers) in order.map(|index| &all[index]) {
+            let named: Vec<(String, &[u8])> = layers.iter().enumerate().map(|(n, layer)| (n.to_string(), *layer)).collect();
+            let named: Vec<(&str, &[u8])> = named.iter().map(|(name, layer)| (name.as_str(), *layer)).collect();
+            let archive = docker_archive(&named, &config(layers), &[name]);
+            load(&images, stream(&archive), &options(), &|_| ()).unwrap();
+        }
+        // As an overlay shows it: the topmost that has it says.
+        let mode = |image: &str, dir: &str| {
+            let layers = images.resolve_for_run(image).unwrap().layers;
+            let found = layers.iter().rev().find_map(|layer| fs::metadata(layer.join(dir)).ok()).unwrap();
+            found.permissions().mode() & 0o7777
+        };
+        let modes = |image: &str| [mode(image, "data"), mode(image, "a"), mode(image, "a/b")];
+        assert_eq!(modes("open:1"), [0o777, 0o777, 0o755], "{store}");
+        assert_eq!(modes("closed:1"), [0o700, 0o711, 0o755], "{store}");
+        assert_eq!(modes("alone:1"), [0o755, 0o755, 0o755], "{store}");
+    }
+}
+
 #[test]
 fn a_directory_without_an_entry_is_as_the_layer_below_says() {
     let mut low = TarWriter::new(Vec::new());

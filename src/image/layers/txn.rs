@@ -175,6 +175,7 @@ impl LayerTxn {
             boot_id: identity::boot_id().to_owned(),
             synced: false,
             archive: self.recorded,
+            adopted: false,
             report: report.clone(),
         };
         write_record(&from, &record)?;
