@@ -38,6 +38,8 @@ pub(super) mod word {
     pub(crate) const GO: u8 = b'g';
     /// From the child: the device of a root that the parent is to serve comes with it.
     pub(crate) const FUSE: u8 = b'f';
+    /// From the child: something to be done for it ([`crate::runtime::errand`]).
+    pub(crate) const ERRAND: u8 = b'e';
     /// From the child: a terminal's master comes with it.
     pub(crate) const TERMINAL: u8 = b't';
     /// From the child: the listener of its second filter comes with it; its [`super::Hello`] follows in the packet.
@@ -83,7 +85,7 @@ fn build(plan: &Plan, report: BorrowedFd<'_>, stdio: Option<Stdio>) -> Result<Ne
         crate::sys::loopback::up().map_err(at(Step::Loopback))?;
     }
     process::set_umask(0o022);
-    rootfs::mount_all(plan, sources, root_fd.as_fd())?;
+    rootfs::mount_all(plan, sources, root_fd.as_fd(), report)?;
     rootfs::sysctls(plan, root_fd.as_fd())?;
     let identity = look_up(&plan.process, root_fd.as_fd())?;
     let slave = open_terminal(&plan.process, root_fd.as_fd(), report, real_ids(&plan.process, &identity).0)?;

@@ -2,6 +2,7 @@
 //! `exec`. Knows nothing of images, records or networks; those hand it paths and descriptors inside the [`plan::Plan`].
 
 pub mod cgroup;
+mod errand;
 pub mod fakes;
 pub mod init;
 pub mod join;

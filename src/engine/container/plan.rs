@@ -9,7 +9,7 @@ use crate::network::files::NameFiles;
 use crate::network::slirp::{SlirpNet, has_ipv6_default_route};
 use crate::runtime::plan::mounts::{self, Standard};
 use crate::runtime::plan::seccomp::{self, Arch, Context, Profile};
-use crate::runtime::plan::{Mount, Namespace, Namespaces, Plan, Process, Root, What, masks, ulimit};
+use crate::runtime::plan::{Fill, Mount, Namespace, Namespaces, Plan, Process, Root, What, masks, ulimit};
 use crate::spec::caps::{CapSet, CapWord};
 use crate::spec::container::{ImageSource, LogDriver, NamespaceMode, NamespaceSpec, UserNamespaceMode};
 use crate::spec::mount::{MountOptions, Propagation, TmpfsOptions};
@@ -19,6 +19,7 @@ use crate::spec::security::{SeccompChoice, SecurityOpts};
 use crate::spec::sysctl::{Sysctl, SysctlNamespace};
 use crate::state::record::{ContainerRecord, MountKind, ResolvedMount};
 use crate::sys::mount::{attribute, flag};
+use crate::volume::Volumes;
 use crate::userns::{Extent, IdMap};
 
 use super::{devices, files, idmap, one_id};
@@ -229,10 +230,7 @@ pub(super) fn plan(
         if mount.options.chown {
             chown.push(mount.target.clone());
         }
-        if mount.kind == MountKind::Volume && !mount.options.no_copy && mount.subpath.is_empty() {
-            let dir = engine.paths.data.join("volumes").join(&mount.name);
-            fill.push((mount.target.clone(), dir.display().to_string()));
-        }
+        fill.extend(new_volume(engine, mount));
         all.push(user_mount);
     }
     all.extend(devices::devices(spec.storage.devices.as_slice(), security.privileged)?);
@@ -255,6 +253,17 @@ pub(super) fn plan(
         root_propagation: 0,
         process: Process { one_id, ..process(record, engine, &options, wishes)? },
         map,
+    })
+}
+
+/// A volume nobody has filled yet. One that was stays so.
+fn new_volume(engine: &Engine, mount: &ResolvedMount) -> Option<Fill> {
+    let volumes = Volumes::new(&engine.paths);
+    let waits = mount.kind == MountKind::Volume && mount.subpath.is_empty() && volumes.waits_for_copy_up(&mount.name);
+    waits.then(|| Fill {
+        target: mount.target.clone(),
+        volume: volumes.volume_dir(&mount.name).display().to_string(),
+        copy: !mount.options.no_copy,
     })
 }
 

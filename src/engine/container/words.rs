@@ -51,6 +51,7 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
         Step::Mount if source.is_empty() => format!("cannot mount on {target}: {errno}"),
         Step::Mount => format!("cannot mount {source} on {target}: {errno}"),
         Step::Dev => format!("cannot create /dev/{}: {errno}", failure.detail),
+        Step::Chown => format!("cannot give {source} to user {} of the container (mount option U): {errno}", failure.detail),
         Step::Fill => failure.detail.clone(),
         Step::Terminal => format!("cannot open a terminal: {errno}"),
         Step::Sysctl => {

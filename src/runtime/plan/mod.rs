@@ -33,8 +33,8 @@ pub struct Plan {
     /// A network namespace that is neither the host's nor of a container whose pidfd comes with the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_path: Option<String>,
-    /// Volumes to fill from the image before they are mounted: (path in the container, host directory).
-    pub fill: Vec<(String, String)>,
+    /// Volumes to fill from the image before they are mounted.
+    pub fill: Vec<Fill>,
     /// Binds that show only a part of their source: (path in the container, path inside the source). No link in the
     /// latter is followed, since what is there is some container's work.
     pub beneath: Vec<(String, String)>,
@@ -52,6 +52,17 @@ pub struct Plan {
     pub root_propagation: u64,
     /// The process.
     pub process: Process,
+}
+
+/// A new volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fill {
+    /// Where it is mounted in the container.
+    pub target: String,
+    /// Its directory on the host.
+    pub volume: String,
+    /// What the image has there goes into it; else it only becomes the container's.
+    pub copy: bool,
 }
 
 /// One namespace: a new one, the caller's, or that of the process whose pidfd comes with the plan.
