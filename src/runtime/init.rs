@@ -15,6 +15,7 @@ use super::fakes::{Hello, OneId};
 use super::plan::{Namespace, Plan, Process, users};
 use super::report::{Failure, Step, at, nth};
 use super::{report, rootfs, terminal};
+use crate::spec::user::KEEP_GROUPS;
 use crate::sys::process::{self, CStrings};
 use crate::sys::seccomp::BpfInsn;
 use crate::sys::{caps, prctl, root, seccomp, socket};
@@ -186,17 +187,21 @@ pub(super) fn become_program<T>(
     caps::set(all, all, 0).map_err(at(Step::Caps))?;
     let (uid, gid) = real_ids(program, identity);
     // A single-id namespace has no groups to choose from; there is nothing to drop either.
-    if program.one_id.is_none() {
+    if program.one_id.is_none() && !program.groups.iter().any(|group| group == KEEP_GROUPS) {
         process::set_groups(&identity.groups).map_err(at(Step::Ids))?;
     }
     let other = |errno| Failure { detail: format!("{}:{}", identity.uid, identity.gid), ..Failure::new(Step::Ids, errno) };
-    if program.one_id.as_ref().is_some_and(|one| !one.full) && uid != identity.uid {
-        return Err(other(Errno::INVAL));
-    }
+    let one = program.one_id.as_ref().map(|one| one.for_user(identity.uid, identity.gid).ok_or_else(|| other(Errno::INVAL)));
+    let one = one.transpose()?;
     process::set_ids(uid, gid).map_err(other)?;
     // Still all of the namespace's: a filter needs CAP_SYS_ADMIN without no_new_privs. exec takes them from all but
     // root, who keeps the bounding set.
-    let ambient = if uid == 0 { 0 } else { program.ambient & program.caps & all };
+    let ambient = match (uid, identity.uid) {
+        (0, _) => 0,
+        // Root by belief: what root has, whoever the kernel takes it for.
+        (_, 0) => program.caps & all,
+        _ => program.ambient & program.caps & all,
+    };
     caps::set(all, all, ambient).map_err(at(Step::Caps))?;
     caps::set_ambient(ambient).map_err(at(Step::Caps))?;
     // A change of ids clears it. A monitor that has died meanwhile has closed its end.
@@ -212,7 +217,7 @@ pub(super) fn become_program<T>(
     let env = environment(program, identity);
     let candidates = candidates(program, &env);
     let env = CStrings::new(&env);
-    if let Some(one) = &program.one_id {
+    if let Some(one) = &one {
         fakes(one, identity, report)?;
     }
     if program.init {

@@ -167,6 +167,18 @@ fn user_namespace_modes() {
 }
 
 #[test]
+fn the_groups_of_the_caller_are_kept() {
+    let kelp = Kelp::busybox();
+    let count = "awk '/^Groups:/{print NF - 1}' /proc/self/status";
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    let own = own.lines().find_map(|line| line.strip_prefix("Groups:")).unwrap().split_whitespace().count().to_string();
+    kelp.sh(&["--group-add", "keep-groups", "--user", "5"], count).success().stdout(&own);
+    kelp.detached(&["--name", "c", "--group-add", "keep-groups", "busybox", "sleep", "100"]);
+    kelp.run(["exec", "c", "sh", "-c", count]).success().stdout(&own);
+    kelp.run(["run", "--rm", "--group-add", "keep-groups", "--group-add", "5", "busybox", "true"]).code(125).stderr_has("keep-groups cannot be combined");
+}
+
+#[test]
 fn the_programs_outside_cannot_be_written() {
     let kelp = Kelp::busybox();
     let before = std::fs::metadata(crate::support::program()).unwrap();
