@@ -14,7 +14,7 @@ use super::fakes::ids::Identity;
 use super::fakes::{Hello, OneId};
 use super::plan::{Namespace, Plan, Process, users};
 use super::report::{Failure, Step, at, nth};
-use super::{report, rootfs, terminal};
+use super::{account, report, rootfs, terminal};
 use crate::spec::user::KEEP_GROUPS;
 use crate::sys::process::{self, CStrings};
 use crate::sys::seccomp::BpfInsn;
@@ -88,6 +88,9 @@ fn build(plan: &Plan, report: BorrowedFd<'_>, stdio: Option<Stdio>) -> Result<Ne
     process::set_umask(0o022);
     rootfs::mount_all(plan, sources, root_fd.as_fd(), report)?;
     rootfs::sysctls(plan, root_fd.as_fd())?;
+    if let Some(account) = &plan.account {
+        account::add(account, root_fd.as_fd());
+    }
     let identity = look_up(&plan.process, root_fd.as_fd())?;
     let slave = open_terminal(&plan.process, root_fd.as_fd(), report, real_ids(&plan.process, &identity).0)?;
     if let Some(slave) = &slave {

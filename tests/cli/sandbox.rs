@@ -161,6 +161,17 @@ fn user_namespace_modes() {
     kelp.sh(&["--userns", "keep-id", "-v", &bind], "id -u; touch /mnt/f; stat -c %u /mnt/f").success().stdout(&format!("{uid}\n{uid}"));
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(dir.join("f")).unwrap()), uid);
     kelp.sh(&["--userns", "keep-id:uid=1000,gid=1000"], "id -u").success().stdout("1000");
+    // Somebody without a name in the image.
+    let who = "whoami; id -gn; grep -c :$(id -u):$(id -g): /etc/passwd";
+    let name = kelp.tool("/usr/bin/id", ["-un"]).output().success().text();
+    for flags in [&[][..], &["--read-only"], &["-e", "HOME=/tmp"]] {
+        kelp.sh(&[flags, &["--userns", "keep-id"]].concat(), who).success().stdout(&format!("{name}\n{name}\n1"));
+    }
+    let known = kelp.file("passwd", "root:x:0:0::/:/bin/sh\n");
+    let known = format!("{}:/etc/passwd", known.display());
+    kelp.sh(&["--userns", "keep-id", "-v", &known], "cat /etc/passwd").success().stdout("root:x:0:0::/:/bin/sh");
+    kelp.run(["run", "--name", "again", "--userns", "keep-id", "busybox", "sh", "-c", who]).success();
+    kelp.run(["start", "-a", "again"]).success().stdout(&format!("{name}\n{name}\n1"));
     kelp.sh(&["--userns", "nomap"], "awk '{print $2}' /proc/self/uid_map | grep -c '^0$'").stdout_lacks("9");
     kelp.sh(&["--userns", "host"], "id -u").success().stdout("0");
     kelp.run(["run", "--rm", "--userns", "bogus", "busybox", "true"]).code(125).stderr_has("bogus");

@@ -9,7 +9,7 @@ use crate::network::files::NameFiles;
 use crate::network::slirp::{SlirpNet, has_ipv6_default_route};
 use crate::runtime::plan::mounts::{self, Standard};
 use crate::runtime::plan::seccomp::{self, Arch, Context, Profile};
-use crate::runtime::plan::{Fill, Mount, Namespace, Namespaces, Plan, Process, Root, What, masks, ulimit};
+use crate::runtime::plan::{Fill, Mount, Namespace, Namespaces, OwnAccount, Plan, Process, Root, What, masks, ulimit};
 use crate::spec::caps::{CapSet, CapWord};
 use crate::spec::container::{ImageSource, LogDriver, NamespaceMode, NamespaceSpec, UserNamespaceMode};
 use crate::spec::mount::{MountOptions, Propagation, TmpfsOptions};
@@ -251,9 +251,23 @@ pub(super) fn plan(
         read_only_paths: masks.read_only,
         read_only_root: spec.storage.read_only,
         root_propagation: 0,
+        account: own_account(record, &map),
         process: Process { one_id, ..process(record, engine, &options, wishes)? },
         map,
     })
+}
+
+/// The user in a container that keeps the user's id. A directory that is the container's root stays as it is.
+fn own_account(record: &ContainerRecord, map: &IdMap) -> Option<OwnAccount> {
+    let kept = matches!(record.spec.namespaces.user, UserNamespaceMode::KeepId { .. });
+    if !kept || matches!(record.spec.image, ImageSource::Rootfs { overlay: false, .. }) {
+        return None;
+    }
+    let (uid, gid) = map.inside(0, 0)?;
+    let fits = |text: &str| !text.contains([':', '\n']);
+    let name = crate::userns::user_name(rustix::process::getuid().as_raw()).filter(|name| fits(name))?;
+    let home = record.config.env.iter().find_map(|entry| entry.strip_prefix("HOME=")).filter(|home| fits(home)).unwrap_or("/");
+    Some(OwnAccount { name, uid, gid, home: home.to_owned() })
 }
 
 /// A volume nobody has filled yet. One that was stays so.

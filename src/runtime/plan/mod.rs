@@ -50,8 +50,24 @@ pub struct Plan {
     pub read_only_root: bool,
     /// Propagation of the container's root: 0 is private.
     pub root_propagation: u64,
+    /// Who the user is in the container, where no image can know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<OwnAccount>,
     /// The process.
     pub process: Process,
+}
+
+/// The user's own entry in the container's account files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnAccount {
+    /// As on the host.
+    pub name: String,
+    /// In the container.
+    pub uid: u32,
+    /// In the container.
+    pub gid: u32,
+    /// The home directory.
+    pub home: String,
 }
 
 /// A new volume.

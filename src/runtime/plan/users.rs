@@ -98,6 +98,16 @@ pub fn resolve(
     Ok(result)
 }
 
+/// Whether a passwd file knows the user.
+pub fn has_user(passwd: &[u8], uid: u32) -> bool {
+    passwd_entries(passwd).any(|entry| entry.uid == uid)
+}
+
+/// Whether a group file knows the group.
+pub fn has_group(group: &[u8], gid: u32) -> bool {
+    group_entries(group).any(|entry| entry.gid == gid)
+}
+
 /// A group by name or number; a number needs no entry.
 fn group_id(group: &Account, file: &[u8]) -> Result<u32, UserError> {
     let found = group_entries(file)
