@@ -165,6 +165,24 @@ fn images_of_single_id_mode_are_right_with_many_ids() {
     kelp.run(["run", "--rm", "--network", "none", "built", "stat", "-c", "%u:%g", "/f"]).success().stdout("5:6");
 }
 
+/// A command that ends leaves processes in its namespace for a moment; what comes then may find it, or no longer.
+#[test]
+fn ids_granted_between_two_commands_confuse_nobody() {
+    let kelp = single_busybox();
+    kelp.sh(&["--network", "none"], "true").success();
+    for round in 0..4 {
+        std::fs::remove_file(kelp.config().join("config.toml")).unwrap();
+        for user in ["33", "0", "5", "33", "0"] {
+            kelp.sh(&["--network", "none", "-u", user], "id -u").success().stdout(user);
+        }
+        std::fs::write(kelp.config().join("config.toml"), "[containers]\nsubordinate-ids = false\n").unwrap();
+        for user in ["5", "0", "33"] {
+            let told = kelp.sh(&["--network", "none", "-u", user], "id -u");
+            assert_eq!(told.success().text(), user, "round {round}");
+        }
+    }
+}
+
 #[test]
 fn the_user_asked_for_is_the_caller() {
     let kelp = single_busybox();
