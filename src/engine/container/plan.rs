@@ -290,6 +290,8 @@ fn container_map(map: &IdMap, spec: &NamespaceSpec, chosen: Option<(u32, u32)>) 
     if !spec.uid_map.is_empty() || !spec.gid_map.is_empty() {
         let uids = idmap::parse(if spec.uid_map.is_empty() { &spec.gid_map } else { &spec.uid_map })?;
         let gids = if spec.gid_map.is_empty() { uids.clone() } else { idmap::parse(&spec.gid_map)? };
+        idmap::check(if spec.uid_map.is_empty() { "--gidmap" } else { "--uidmap" }, &uids)?;
+        idmap::check(if spec.gid_map.is_empty() { "--uidmap" } else { "--gidmap" }, &gids)?;
         return idmap::within(map, &uids, &gids);
     }
     match &spec.user {
