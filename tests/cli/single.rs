@@ -345,6 +345,7 @@ fn programs_of_32_bits_are_told_the_same() {
         (16, [PATH, 5, 6, 0, 0], 0),                  // lchown
         (212, [PATH, 70_000, 7, 0, 0], 0),            // chown32
         (298, [(-100_i32).cast_unsigned(), PATH, 70_001, 8, 0], 0), // fchownat
+        (298, [(-100_i32).cast_unsigned(), PATH, 1, 1, 0xfff], -22), // flags there are not
         (206, [0, 0, 0, 0, 0], 0),                    // setgroups32
         (210, [33, 33, 33, 0, 0], 0),                 // setresgid32
         (208, [34, 34, 34, 0, 0], 0),                 // setresuid32
