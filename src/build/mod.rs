@@ -15,7 +15,6 @@ mod graph;
 mod key;
 pub mod options;
 mod output;
-mod packed;
 pub mod progress;
 pub mod prune;
 pub mod source;

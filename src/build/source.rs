@@ -13,9 +13,9 @@ use rustix::fs::OFlags;
 
 use super::cache::{Cache, Scratch};
 use super::git::Repository;
-use super::packed;
 use crate::engine::{Engine, Error};
-use crate::image::compression::{Compression, Decoder};
+use crate::image::compression::Compression;
+use crate::image::packed;
 use crate::image::registry::download::download;
 use crate::image::unpack::{self, Owners, UnpackOptions, Whiteouts};
 use crate::sys::root;
@@ -89,8 +89,7 @@ pub fn fetch(engine: &Engine, context: &str, directory: &Path, keep_git_dir: boo
 fn stream(engine: &Engine, mut input: Box<dyn std::io::BufRead + Send>, what: &str) -> Result<Fetched, Error> {
     let failed = |error: std::io::Error| Error::io("read", what)(error);
     let start = input.fill_buf().map_err(failed)?;
-    let program = packed::program(start);
-    let packed = program.is_some() || Compression::detect(start).map_err(failed)? != Compression::None;
+    let packed = packed::program(start).is_some() || Compression::detect(start).map_err(failed)? != Compression::None;
     let is_archive = packed || start.first_chunk::<512>().is_some_and(unpack::is_header);
     if !is_archive {
         let text = read(input, Path::new(what))?;
@@ -105,13 +104,7 @@ fn stream(engine: &Engine, mut input: Box<dyn std::io::BufRead + Send>, what: &s
     let options = UnpackOptions { owners: Owners::Caller, whiteouts: Whiteouts::Literal, ..UnpackOptions::default() };
     // Directories the archive does not list are as BuildKit makes them.
     let mask = rustix::process::umask(super::git::PLAIN);
-    let unpacked = match program {
-        Some(program) => packed::unpack_stream(program, input, top.as_fd(), &options),
-        None => {
-            let reader = Decoder::new(input).map_err(failed)?;
-            unpack::unpack_layer(reader, top.as_fd(), &options).map(drop).map_err(|error| error.to_string())
-        }
-    };
+    let unpacked = packed::unpack(input, top.as_fd(), &options);
     rustix::process::umask(mask);
     unpacked.map_err(|reason| Error::Usage(format!("{what}: {reason}")))?;
     let time = newest(&dir);

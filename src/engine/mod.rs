@@ -61,6 +61,7 @@ impl Engine {
             }
             (None, None) => moved = paths.settle(),
         }
+        crate::userns::share(&paths.data);
         Ok(Self { paths, config, moved })
     }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use super::container::inside::become_root;
 use super::{Engine, Error};
 use crate::image::archive::tarw::{TarWriter, TreeOptions};
-use crate::image::unpack::{Owners, UnpackOptions, Whiteouts, unpack_layer};
+use crate::image::packed;
+use crate::image::unpack::{Owners, UnpackOptions, Whiteouts};
 use crate::userns::IdMap;
 use crate::volume::Volumes;
 
@@ -37,9 +38,9 @@ pub fn import(engine: &Engine, name: &str, file: Option<&Path>) -> Result<(), Er
     let volumes = Volumes::new(&engine.paths);
     volumes.get(name)?;
     let data = volumes.data(name);
-    let stream: Box<dyn BufRead> = match file {
+    let stream: Box<dyn BufRead + Send> = match file {
         Some(path) => Box::new(std::io::BufReader::with_capacity(256 << 10, std::fs::File::open(path).map_err(Error::io("open", path))?)),
-        None => Box::new(std::io::stdin().lock()),
+        None => Box::new(std::io::BufReader::with_capacity(256 << 10, std::io::stdin())),
     };
     let map = become_root(engine, false)?;
     let dir = std::fs::File::open(&data).map_err(Error::io("open", &data))?;
@@ -48,8 +49,7 @@ pub fn import(engine: &Engine, name: &str, file: Option<&Path>) -> Result<(), Er
         whiteouts: Whiteouts::Literal,
         ..UnpackOptions::default()
     };
-    let stream = crate::image::compression::Decoder::new(stream).map_err(Error::io("read", &data))?;
-    unpack_layer(stream, dir.as_fd(), &options)
+    packed::unpack(stream, dir.as_fd(), &options)
         .map_err(|error| Error::Storage(format!("unpack into volume {name}: {error}")))?;
     // What the image has there must not be put beside it at the first use.
     crate::volume::skip_copy_up(&volumes.volume_dir(name))?;

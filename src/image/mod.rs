@@ -17,6 +17,7 @@ pub mod push;
 pub mod registry;
 pub mod signature;
 pub mod store;
+pub mod packed;
 pub mod unpack;
 pub mod verify;
 

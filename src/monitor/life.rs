@@ -20,7 +20,8 @@ use crate::runtime::{Failure, Step, cgroup, launch};
 use crate::spec::container::RestartPolicy;
 use crate::spec::health::HealthAction;
 use crate::state::record::{ExitRecord, ProcessId, RunRecord, VERSION};
-use crate::state::{files, live};
+use crate::state::container::RECALL;
+use crate::state::{Containers, files, live};
 use crate::sys::identity;
 use crate::sys::process::{self, Ended};
 
@@ -272,13 +273,14 @@ impl Monitor {
     fn write_run_record(&self, started: i64) {
         let run = self.paths.container_run(&self.start.id);
         drop(files::write_json(&run.join("run.json"), &self.record));
-        drop(files::write(&self.paths.container(&self.start.id).join("started"), started.to_string().as_bytes()));
+        drop(Containers::new(&self.paths).write_start(&self.start.id, started, self.own_id()));
     }
 
     pub(super) fn handle_signals(&mut self) {
         while let Some(signal) = process::read_signal(self.signals.as_fd()) {
             match signal {
                 libc::SIGCHLD => self.reap(),
+                RECALL => self.come_back(),
                 _ => self.stop(None, None),
             }
         }

@@ -20,7 +20,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 
-use crate::state::container::Lock;
+use crate::state::container::{Lock, RECALL};
 use crate::state::{Containers, ExitRecord, Paths, RunRecord, StateError};
 use crate::sys::{process, socket};
 use clients::Client;
@@ -32,9 +32,6 @@ pub const ROLE: &str = "__monitor";
 
 /// The first argument that makes this binary the supervisor of a container in single-id mode, and that role.
 pub use crate::runtime::fakes::{ROLE as IDS_ROLE, main as ids_main};
-
-/// How long the monitor of an earlier run may take to leave.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// A monitor at work.
 struct Monitor {
@@ -82,7 +79,7 @@ struct Monitor {
     unhealthy_restart: bool,
     over: bool,
     buffer: Vec<u8>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// The role: reads [`Start`] from descriptor 3 and stays until the container is over.
@@ -104,11 +101,15 @@ pub fn main() -> ExitCode {
             monitor.run();
             ExitCode::SUCCESS
         }
-        Err(message) => {
-            let _ = protocol::send_reply(socket.as_fd(), &Reply::Error { message }, &[]);
+        Err(refusal) => {
+            let _ = protocol::send_reply(socket.as_fd(), &refusal, &[]);
             ExitCode::FAILURE
         }
     }
+}
+
+fn refused(message: String) -> Reply {
+    Reply::Error { message }
 }
 
 /// The request of the command that started us; `None` when it went away instead.
@@ -125,22 +126,42 @@ fn receive_start(socket: &OwnedFd) -> Option<(Start, Vec<OwnedFd>)> {
     Some((start, fds))
 }
 
-/// Takes the container's lock. A monitor that has told of its container's end may hold it for a moment more: it is waited
-/// for, while one that has a container to look after is not.
-fn lock_after_predecessor(containers: &Containers<'_>, id: &str) -> Result<Lock, String> {
-    let begun = Instant::now();
-    loop {
-        match containers.lock(id) {
-            Err(StateError::Busy(_)) if begun.elapsed() < PATIENCE && containers.run_record(id).is_none() => {
-                std::thread::sleep(std::time::Duration::from_millis(2));
-            }
-            other => return other.map_err(|error| error.to_string()),
-        }
+/// Takes the container's lock. A command that works on it (`cp`, `rm`), and a monitor that has told of its container's end,
+/// are waited for as long as the command that asks is there; a monitor with a container to look after is not.
+fn lock_after_predecessor(containers: &Containers<'_>, id: &str, asker: &OwnedFd) -> Result<Lock, Reply> {
+    let runs = || containers.run_record(id).is_some();
+    let lock = match containers.wait_lock(id, || runs() || is_closed(asker)) {
+        Err(StateError::Busy(_)) if runs() => return Err(Reply::Running),
+        other => other.map_err(|error| refused(error.to_string()))?,
+    };
+    if !containers.paths().container(id).exists() {
+        drop(std::fs::remove_dir_all(containers.paths().container_run(id)));
+        return Err(refused(removed(id)));
     }
+    // One whose monitor was killed would look like ours.
+    drop(std::fs::remove_file(containers.paths().container_run(id).join("run.json")));
+    Ok(lock)
+}
+
+/// What a start says of a container that `rm` was faster with.
+pub fn removed(name: &str) -> String {
+    format!("container {} was removed while it was being started", if name.len() == 64 { &name[..12] } else { name })
+}
+
+fn is_closed(socket: &OwnedFd) -> bool {
+    let mut poll = [PollFd::new(socket, PollFlags::empty())];
+    let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::event::poll(&mut poll, Some(&now)).is_ok() && poll[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+}
+
+fn listen(dir: &std::path::Path) -> Result<OwnedFd, String> {
+    let dir = rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| format!("cannot open {}: {error}", dir.display()))?;
+    socket::listen(dir.as_fd(), "ctl").map_err(|error| format!("cannot listen: {error}"))
 }
 
 impl Monitor {
-    fn open(start: Start, mut fds: Vec<OwnedFd>, _socket: &OwnedFd) -> Result<Self, String> {
+    fn open(start: Start, mut fds: Vec<OwnedFd>, asker: &OwnedFd) -> Result<Self, Reply> {
         let paths = Paths {
             data: start.data.clone(),
             run: start.run.clone(),
@@ -149,14 +170,13 @@ impl Monitor {
             cache: start.data.clone(),
         };
         let containers = Containers::new(&paths);
-        let lock = lock_after_predecessor(&containers, &start.id)?;
-        let dir = paths.container_run(&start.id);
-        let dir = rustix::fs::open(&dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| format!("cannot open {}: {error}", dir.display()))?;
-        let listener = socket::listen(dir.as_fd(), "ctl").map_err(|error| format!("cannot listen: {error}"))?;
+        // Without it, who has another runtime directory does not find the container: no reason not to start it.
+        drop(paths.claim_run(&start.id));
+        let lock = lock_after_predecessor(&containers, &start.id, asker)?;
+        let listener = listen(&paths.container_run(&start.id)).map_err(refused)?;
         // SIGTERM and SIGINT come at logout or from a batch system: the container is stopped in order.
-        let signals = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
-        let signals = process::signal_fd(&signals).map_err(|error| format!("signalfd: {error}"))?;
+        let signals = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, RECALL];
+        let signals = process::signal_fd(&signals).map_err(|error| refused(format!("signalfd: {error}")))?;
         let log = Log::open(&log::LogOptions {
             driver: start.log_driver,
             path: &start.log,
@@ -165,7 +185,8 @@ impl Monitor {
             tag: &start.tag,
             id: &start.id,
             name: &start.name,
-        })?;
+        })
+        .map_err(refused)?;
         let _ = process::become_subreaper();
         let join = (start.joins && !fds.is_empty()).then(|| fds.remove(0));
         let sockets = fds.split_off(fds.len().saturating_sub(start.sockets));
@@ -201,10 +222,28 @@ impl Monitor {
             unhealthy_restart: false,
             over: false,
             buffer: Vec::new(),
-            _lock: lock,
+            lock,
             paths,
             start,
         })
+    }
+
+    /// Makes what is in the runtime directory anew if somebody has removed it; the container does not notice.
+    fn come_back(&mut self) {
+        use std::os::unix::fs::MetadataExt as _;
+        let run = self.paths.container_run(&self.start.id);
+        let inode = |meta: std::io::Result<std::fs::Metadata>| meta.map(|meta| (meta.dev(), meta.ino())).ok();
+        if inode(std::fs::metadata(run.join("lock"))) == inode(self.lock.file().metadata()) {
+            return;
+        }
+        let Ok(lock) = Containers::new(&self.paths).lock(&self.start.id) else { return };
+        let Ok(listener) = listen(&run) else { return };
+        (self.lock, self.listener) = (lock, listener);
+        drop(crate::state::files::write_json(&run.join("run.json"), &self.record));
+        // The holder of its networks cannot be found by others any more either.
+        if self.running.as_ref().is_some_and(|running| running.network.as_ref().is_some_and(|net| net.holder_fd().is_some())) {
+            drop(self.plug_again());
+        }
     }
 
     fn run(&mut self) {

@@ -351,7 +351,7 @@ impl Monitor {
         done(self.plug_again())
     }
 
-    fn plug_again(&mut self) -> Result<(), String> {
+    pub(super) fn plug_again(&mut self) -> Result<(), String> {
         let Some(init) = self.record.init else { return Ok(()) };
         let Some(mut net) = self.running.as_mut().and_then(|running| running.network.take()) else { return Ok(()) };
         let plugged = open_netns(init.pid).and_then(|netns| self.attach(&mut net, netns.as_fd()).map_err(|error| error.to_string()));

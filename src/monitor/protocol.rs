@@ -193,6 +193,8 @@ pub enum Reply {
     },
     /// It could not be started.
     Failed(Failure),
+    /// It runs already, looked after by another monitor.
+    Running,
     /// Something outside the container failed.
     Error {
         /// What, in words.

@@ -48,7 +48,7 @@ pub(super) fn fill(report: BorrowedFd<'_>, fill: &Fill, rootfs: BorrowedFd<'_>) 
     let parent = run(report, &Errand::Fill { volume: fill.volume.clone().into() }, None)?;
     let Some(aside) = hear(parent.as_fd())? else { return Ok(()) };
     let target = fill.copy.then(|| Path::new(&fill.target));
-    let found = copy_from_image(aside.as_fd(), rootfs, target).map_err(|error| {
+    let found = copy_from_image(aside.as_fd(), rootfs, target, None).map_err(|error| {
         let detail = format!("fill volume {} from the image: {} {}: {}", fill.volume, error.action, error.path.display(), error.source);
         Failure { detail, ..at(Step::Fill)(Errno::IO) }
     })?;

@@ -244,7 +244,7 @@ fn work_dir(program: &Process) -> Result<(), Failure> {
     let path = if program.cwd.is_empty() { "/" } else { program.cwd.as_str() };
     let fail = |errno| Failure { detail: path.to_owned(), ..Failure::new(Step::WorkDir, errno) };
     match rustix::process::chdir(path) {
-        Err(Errno::NOENT) => {
+        Err(Errno::NOENT) if program.make_cwd => {
             let slash = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
             let made = root::ensure(slash.as_fd(), Path::new(path), root::Kind::Dir).map_err(fail)?;
             drop(made);

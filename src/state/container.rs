@@ -1,7 +1,7 @@
 //! The containers of a user: find, list, create, lock, tell their status.
 //!
 //! `containers/ID/` holds `container.json`, `exit.json` and the container's layer (`upper`, `work`); the runtime
-//! directory's `c/ID16/` holds `lock`, `run.json` and the control socket. A container under construction is a directory
+//! directory's `c/ID16/` holds `lock`, `run.json` and the control socket, and is found by the link `containers/ID/run`. A container under construction is a directory
 //! without `container.json`; nobody sees it, and `gc` removes it once its creator is gone.
 
 use std::fs::{self, File};
@@ -9,12 +9,54 @@ use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::record::{ContainerRecord, ExitRecord, RunRecord, Status, VERSION};
-use super::{Paths, StateError, files, names};
+use super::record::{ContainerRecord, ExitRecord, ProcessId, RunRecord, Status, VERSION};
+use super::{Paths, StateError, files, live, names};
 use crate::sys::identity;
+
+/// Asks a monitor to make its lock, socket and record in the runtime directory anew if they are gone.
+pub const RECALL: i32 = libc::SIGUSR1;
+/// Between two looks whether it has.
+const RECALL_PAUSE: Duration = Duration::from_millis(5);
+/// A monitor answers at once, unless the machine is very busy.
+const RECALL_TRIES: usize = 400;
+
+/// What a monitor leaves in the store at each start.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct LastStart {
+    /// Nanoseconds since 1970; 0 is never.
+    time: i64,
+    /// Who looks after it, if the machine is still the same.
+    monitor: Option<ProcessId>,
+}
+
+impl LastStart {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_ascii_whitespace();
+        let time = words.next()?.parse().ok()?;
+        let mut monitor = || {
+            let monitor = ProcessId { pid: words.next()?.parse().ok()?, start: words.next()?.parse().ok()? };
+            (words.next()? == identity::boot_id()).then_some(monitor)
+        };
+        Some(Self { time, monitor: monitor() })
+    }
+}
+
+/// A container that was started, is not running, and left no record of its end: its monitor was killed, or the machine
+/// stopped.
+fn lost(started: i64) -> ExitRecord {
+    ExitRecord {
+        version: VERSION,
+        code: 137,
+        started,
+        finished: started,
+        error: "lost: the container's monitor or the machine stopped before its end could be recorded".to_owned(),
+        ..ExitRecord::default()
+    }
+}
 
 /// The containers below one set of [`Paths`].
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +129,29 @@ impl<'a> Containers<'a> {
         }
     }
 
+    /// Waits for the lock until `enough` says so, which is then [`StateError::Busy`]. Who is waited for lives: the lock of
+    /// a dead process is free.
+    pub fn wait_lock(&self, id: &str, mut enough: impl FnMut() -> bool) -> Result<Lock, StateError> {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match self.lock(id) {
+                Err(StateError::Busy(_)) if !enough() => std::thread::sleep(pause),
+                other => return other,
+            }
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until nobody else starts the container. Its monitor is not asked for: this ends when the start has.
+    pub fn turn_to_start(&self, id: &str) -> Result<File, StateError> {
+        let dir = self.paths.container_run(id);
+        files::make_private_dir(&dir)?;
+        let file = File::open(&dir).map_err(StateError::io("open", &dir))?;
+        // Where directories cannot be locked, the monitor of the second is refused.
+        while flock(file.as_fd(), FlockOperation::LockExclusive) == Err(rustix::io::Errno::INTR) {}
+        Ok(file)
+    }
+
     /// The open lock file, unlocked, with the runtime directory made if need be.
     pub fn lock_file(&self, id: &str) -> Result<File, StateError> {
         let path = self.paths.container_run(id).join("lock");
@@ -101,9 +166,14 @@ impl<'a> Containers<'a> {
     }
 
     /// Whether somebody holds the lock.
-    fn is_locked(&self, id: &str) -> bool {
+    pub fn is_locked(&self, id: &str) -> bool {
         let Ok(file) = File::open(self.paths.container_run(id).join("lock")) else { return false };
         flock(file.as_fd(), FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+    }
+
+    /// Whether a monitor has the container, running or not yet.
+    pub fn is_looked_after(&self, id: &str) -> bool {
+        self.is_locked(id) || self.recall(id, &self.last_start(id)).is_some()
     }
 
     /// What the container is doing now.
@@ -111,17 +181,22 @@ impl<'a> Containers<'a> {
         let locked = self.is_locked(id);
         let run = if locked { self.run_record(id) } else { None };
         let exit = || files::read_json::<ExitRecord>(&self.paths.container(id).join("exit.json"));
+        let running = |run: RunRecord| match run.init {
+            Some(_) if run.paused => Status::Paused(run),
+            Some(_) => Status::Running(run),
+            None => Status::Restarting(run, exit().ok().flatten().unwrap_or_default()),
+        };
         if let Some(run) = run {
-            return Ok(match run.init {
-                Some(_) if run.paused => Status::Paused(run),
-                Some(_) => Status::Running(run),
-                None => Status::Restarting(run, exit().ok().flatten().unwrap_or_default()),
-            });
+            return Ok(running(run));
         }
+        let last = self.last_start(id);
         match exit() {
-            Ok(Some(record)) if record.finished >= self.last_start(id) => Ok(Status::Exited(record)),
-            Ok(other) if self.last_start(id) == 0 => Ok(other.map_or(Status::Created, Status::Exited)),
-            Ok(_) | Err(StateError::Damaged { .. }) if !locked => Ok(Status::Exited(self.lost(id))),
+            Ok(Some(record)) if record.finished >= last.time => Ok(Status::Exited(record)),
+            Ok(other) if last.time == 0 => Ok(other.map_or(Status::Created, Status::Exited)),
+            Ok(_) | Err(StateError::Damaged { .. }) if !locked => match self.recall(id, &last) {
+                Some(run) => Ok(running(run)),
+                None => Ok(Status::Exited(lost(last.time))),
+            },
             Ok(other) => Ok(other.map_or(Status::Created, Status::Exited)),
             Err(error) => Err(error),
         }
@@ -133,24 +208,37 @@ impl<'a> Containers<'a> {
         (run.boot == identity::boot_id()).then_some(run)
     }
 
-    /// When the container was last started, by the `started` file a monitor leaves in the data directory; 0 is never.
-    fn last_start(&self, id: &str) -> i64 {
+    /// The latest start, by the `started` file a monitor leaves in the data directory.
+    fn last_start(&self, id: &str) -> LastStart {
         let text = files::read(&self.paths.container(id).join("started")).ok().flatten();
-        text.and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok()).unwrap_or(0)
+        text.and_then(|text| LastStart::parse(std::str::from_utf8(&text).ok()?)).unwrap_or_default()
     }
 
-    /// A container that was started, is not running, and left no record of its end: its monitor was killed, or the
-    /// machine stopped.
-    fn lost(&self, id: &str) -> ExitRecord {
-        let started = self.last_start(id);
-        ExitRecord {
-            version: VERSION,
-            code: 137,
-            started,
-            finished: started,
-            error: "lost: the container's monitor or the machine stopped before its end could be recorded".to_owned(),
-            ..ExitRecord::default()
+    /// Leaves word of a start, and of who looks after it.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn write_start(&self, id: &str, time: i64, monitor: ProcessId) -> Result<(), StateError> {
+        let text = format!("{time} {} {} {}\n", monitor.pid, monitor.start, identity::boot_id());
+        files::write(&self.paths.container(id).join("started"), text.as_bytes())
+    }
+
+    /// A container whose lock nobody holds may run all the same: its runtime directory was removed, at a logout or by who
+    /// cleans /tmp. Its monitor is asked to come back, to the caller's runtime directory.
+    fn recall(&self, id: &str, last: &LastStart) -> Option<RunRecord> {
+        let monitor = last.monitor.filter(|monitor| live::alive(*monitor))?;
+        self.paths.claim_run(id).ok()?;
+        crate::sys::process::kill(monitor.pid, RECALL);
+        for _ in 0..RECALL_TRIES {
+            std::thread::sleep(RECALL_PAUSE);
+            if let Some(run) = self.run_record(id).filter(|_| self.is_locked(id)) {
+                return Some(run);
+            }
+            if !live::alive(monitor) {
+                break;
+            }
         }
+        None
     }
 
     /// The record of an id given in full.
@@ -248,7 +336,13 @@ impl<'a> Containers<'a> {
         self.read(id)?;
         names::claim(&self.paths.data, name, id)?;
         let take = |record: &mut ContainerRecord| Ok::<_, StateError>(std::mem::replace(&mut record.name, name.to_owned()));
-        let old = self.edit(id, take)??;
+        let renamed = self.edit(id, take).and_then(|changed| changed);
+        let old = renamed.inspect_err(|_| {
+            // It goes on under the old name, and the new one is free again.
+            if self.read(id).is_ok_and(|record| record.name != name) {
+                names::release(&self.paths.data, name, id);
+            }
+        })?;
         if old != name {
             names::release(&self.paths.data, &old, id);
         }

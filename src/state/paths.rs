@@ -54,9 +54,42 @@ impl Paths {
         self.containers().join(id)
     }
 
-    /// The directory of one container's volatile part. Short, since a socket lives in it.
+    /// The directory of one container's volatile part. Short, since a socket lives in it. The store says where it is: who
+    /// comes from cron, `su` or another session may have another runtime directory than who started the container.
     pub fn container_run(&self, id: &str) -> PathBuf {
+        let own = self.own_container_run(id);
+        match std::fs::read_link(self.run_link(id)) {
+            Ok(other) if other != own && other.is_dir() => other,
+            _ => own,
+        }
+    }
+
+    /// Makes this runtime directory the container's, unless it has another one that is there.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn claim_run(&self, id: &str) -> Result<(), StateError> {
+        let (own, link) = (self.own_container_run(id), self.run_link(id));
+        match std::fs::read_link(&link) {
+            Ok(there) if there.is_dir() => return Ok(()),
+            Ok(there) if there != own => drop(std::fs::remove_file(&link)),
+            _ => {}
+        }
+        // A link that leads to nothing would mean everybody's own directory.
+        super::files::make_private_dir(&own)?;
+        match std::os::unix::fs::symlink(&own, &link) {
+            // Ours, or somebody was faster and theirs holds.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            other => other.map_err(StateError::io("create link", &link)),
+        }
+    }
+
+    fn own_container_run(&self, id: &str) -> PathBuf {
         self.run.join("c").join(id.get(..16).unwrap_or(id))
+    }
+
+    fn run_link(&self, id: &str) -> PathBuf {
+        self.container(id).join("run")
     }
 
     /// The log of a container.

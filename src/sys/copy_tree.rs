@@ -1,7 +1,8 @@
 //! Copying directory trees by descriptor, from one place nobody trusts to another.
 //!
 //! Both sides may be changed by somebody hostile while we work: no symbolic link is followed below the two directories
-//! given, nothing is opened before it is known not to block or to be a device, and what exists is replaced by unlinking.
+//! given, nothing is opened before it is known not to block or to be a device, and what exists is replaced by a rename, when the
+//! new one is whole: on a full disk it stays.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr};
@@ -14,6 +15,7 @@ use rustix::fs::{self as rfs, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::beside::{self, Beside};
 use super::copy::copy_file;
 
 /// Nesting beyond this is refused: each level costs two descriptors.
@@ -67,10 +69,13 @@ pub struct CopyError {
 
 type Outcome<T> = Result<T, CopyError>;
 
+/// What the target calls an owner (uid, gid) of the source.
+pub type Translate<'a> = &'a dyn Fn(u32, u32) -> (u32, u32);
+
 /// A copy in progress: policy, what was done, and the hard links seen so far.
-#[derive(Debug)]
 pub struct TreeCopy<'a> {
     owner: Owner,
+    translate: Option<Translate<'a>>,
     top: BorrowedFd<'a>,
     links: HashMap<(u64, u64), (PathBuf, u64)>,
     path: PathBuf,
@@ -94,7 +99,13 @@ impl<'a> TreeCopy<'a> {
         if limit.current.is_some_and(|soft| soft < wanted) {
             let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
         }
-        Self { owner, top, links: HashMap::new(), path: PathBuf::new(), done: Copied::default() }
+        Self { owner, translate: None, top, links: HashMap::new(), path: PathBuf::new(), done: Copied::default() }
+    }
+
+    /// Owners that are kept go by other numbers at the target.
+    #[must_use]
+    pub fn translating(self, translate: Option<Translate<'a>>) -> Self {
+        Self { translate, ..self }
     }
 
     /// What was done so far.
@@ -182,18 +193,19 @@ impl<'a> TreeCopy<'a> {
             FileType::RegularFile => self.file(handle, &stat, to, target)?,
             FileType::Symlink => {
                 let text = rfs::readlinkat(handle, c"", Vec::new()).map_err(self.failed("read link"))?;
-                replacing(to, target, || rfs::symlinkat(&*text, to, target)).map_err(self.failed("make link"))?;
-                self.attributes_at(&stat, to, target)?;
+                let made = beside::make(to, target, |name| rfs::symlinkat(&*text, to, name)).map_err(self.failed("make link"))?;
+                self.settle(&stat, to, made.1)?;
             }
             FileType::Fifo => {
                 let mode = Mode::from_raw_mode(0o600);
-                replacing(to, target, || rfs::mknodat(to, target, FileType::Fifo, mode, 0)).map_err(self.failed("make fifo"))?;
-                self.attributes_at(&stat, to, target)?;
+                let make = |name: &CStr| rfs::mknodat(to, name, FileType::Fifo, mode, 0);
+                let made = beside::make(to, target, make).map_err(self.failed("make fifo"))?;
+                self.settle(&stat, to, made.1)?;
             }
             FileType::CharacterDevice | FileType::BlockDevice => {
-                let make = || rfs::mknodat(to, target, kind, Mode::from_raw_mode(0o600), stat.st_rdev);
-                match replacing(to, target, make) {
-                    Ok(()) => self.attributes_at(&stat, to, target)?,
+                let make = |name: &CStr| rfs::mknodat(to, name, kind, Mode::from_raw_mode(0o600), stat.st_rdev);
+                match beside::make(to, target, make) {
+                    Ok((_, made)) => self.settle(&stat, to, made)?,
                     Err(Errno::PERM) => {
                         self.done.skipped.push(self.path.clone());
                         return Ok(None);
@@ -237,21 +249,44 @@ impl<'a> TreeCopy<'a> {
         let from = rfs::open(format!("/proc/self/fd/{}", handle.as_raw_fd()), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .map_err(self.failed("open"))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = match replacing(to, target, || rfs::openat(to, target, flags, Mode::from_raw_mode(0o600))) {
-            // A single file mounted there (/etc/hosts): write into it.
-            Err(Errno::BUSY) => open_in_place(to, target),
-            other => other,
-        }
-        .map_err(self.failed("create"))?;
-        self.done.bytes += copy_file(from.as_fd(), made.as_fd()).map_err(|source| CopyError {
+        let made = beside::make(to, target, |name| rfs::openat(to, name, flags, Mode::from_raw_mode(0o600)));
+        let size = match made {
+            Ok((made, mut place)) => {
+                let size = self.fill(&from, &made, stat)?;
+                match place.settle() {
+                    Err(Errno::BUSY) => None,
+                    other => other.map(|()| Some(size)).map_err(self.failed("create"))?,
+                }
+            }
+            Err(Errno::ROFS) => None,
+            Err(errno) => return Err(self.failed("create")(errno)),
+        };
+        self.done.bytes += match size {
+            Some(size) => size,
+            // A single file mounted there (/etc/hosts), maybe in a directory that takes no new ones: write into it.
+            None => self.fill(&from, &open_in_place(to, target).map_err(self.failed("create"))?, stat)?,
+        };
+        Ok(())
+    }
+
+    /// Gives a file that was made for it the content and attributes of another.
+    fn fill(&self, from: &OwnedFd, made: &OwnedFd, stat: &Stat) -> Outcome<u64> {
+        let size = copy_file(from.as_fd(), made.as_fd()).map_err(|source| CopyError {
             path: self.path.clone(),
             action: "copy",
             source,
         })?;
-        self.owner_of(stat, |uid, gid| rfs::fchown(&made, uid, gid))?;
-        self.unless_foreign(rfs::fchmod(&made, self.mode(stat)), "change mode of")?;
+        self.owner_of(stat, |uid, gid| rfs::fchown(made, uid, gid))?;
+        self.unless_foreign(rfs::fchmod(made, self.mode(stat)), "change mode of")?;
         copy_attributes(from.as_fd(), made.as_fd()).map_err(self.failed("copy attributes of"))?;
-        rfs::futimens(&made, &times(stat)).map_err(self.failed("set times of"))
+        rfs::futimens(made, &times(stat)).map_err(self.failed("set times of"))?;
+        Ok(size)
+    }
+
+    /// Gives what was made its attributes, then its name.
+    fn settle(&self, stat: &Stat, to: BorrowedFd<'_>, mut made: Beside<'_>) -> Outcome<()> {
+        self.attributes_at(stat, to, made.name())?;
+        made.settle().map_err(self.failed("create"))
     }
 
     /// Links to an object already copied; false when this is the first of its links.
@@ -264,8 +299,8 @@ impl<'a> TreeCopy<'a> {
             return Ok(false);
         }
         let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-        let make = || rfs::linkat(rfs::CWD, &path, to, target, AtFlags::SYMLINK_FOLLOW);
-        match replacing(to, target, make) {
+        let make = |name: &CStr| rfs::linkat(rfs::CWD, &path, to, name, AtFlags::SYMLINK_FOLLOW);
+        match beside::make(to, target, make).and_then(|(_, mut made)| made.settle()) {
             Ok(()) => {
                 self.done.objects += 1;
                 Ok(true)
@@ -284,7 +319,7 @@ impl<'a> TreeCopy<'a> {
     }
 
     /// Attributes of what cannot be opened without effect: links, fifos, devices.
-    fn attributes_at(&mut self, stat: &Stat, to: BorrowedFd<'_>, target: &CStr) -> Outcome<()> {
+    fn attributes_at(&self, stat: &Stat, to: BorrowedFd<'_>, target: &CStr) -> Outcome<()> {
         let handle = rfs::openat(to, target, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
             .map_err(self.failed("open"))?;
         let kind = |stat: &Stat| FileType::from_raw_mode(stat.st_mode);
@@ -304,12 +339,30 @@ impl<'a> TreeCopy<'a> {
         }
     }
 
+    /// The mode of what is not a directory.
     fn mode(&self, stat: &Stat) -> Mode {
         let mut mode = stat.st_mode & 0o7777;
-        if self.owner == Owner::Caller {
-            mode &= 0o1777;
+        match self.owner_for(stat) {
+            None => mode &= 0o1777,
+            // As chown(2) does: to lend the rights of the old owner is no wish to lend those of the new one.
+            Some((uid, gid)) => {
+                mode &= if uid == stat.st_uid { 0o7777 } else { 0o3777 };
+                mode &= if gid == stat.st_gid { 0o7777 } else { 0o5777 };
+            }
         }
         Mode::from_raw_mode(mode)
+    }
+
+    /// Whose a copy will be, by the numbers of the source; none when it stays its maker's.
+    fn owner_for(&self, stat: &Stat) -> Option<(u32, u32)> {
+        match self.owner {
+            Owner::Caller => None,
+            Owner::Set { uid, gid } => Some((uid, gid)),
+            Owner::Keep { uid, gid } => Some((
+                if stat.st_uid == OVERFLOW_ID { uid } else { stat.st_uid },
+                if stat.st_gid == OVERFLOW_ID { gid } else { stat.st_gid },
+            )),
+        }
     }
 
     fn owner_of(
@@ -317,13 +370,10 @@ impl<'a> TreeCopy<'a> {
         stat: &Stat,
         change: impl FnOnce(Option<rfs::Uid>, Option<rfs::Gid>) -> Result<(), Errno>,
     ) -> Outcome<()> {
-        let (uid, gid) = match self.owner {
-            Owner::Caller => return Ok(()),
-            Owner::Set { uid, gid } => (uid, gid),
-            Owner::Keep { uid, gid } => (
-                if stat.st_uid == OVERFLOW_ID { uid } else { stat.st_uid },
-                if stat.st_gid == OVERFLOW_ID { gid } else { stat.st_gid },
-            ),
+        let Some((uid, gid)) = self.owner_for(stat) else { return Ok(()) };
+        let (uid, gid) = match self.translate {
+            Some(translate) if matches!(self.owner, Owner::Keep { .. }) => translate(uid, gid),
+            _ => (uid, gid),
         };
         change(Some(rfs::Uid::from_raw(uid)), Some(rfs::Gid::from_raw(gid))).map_err(self.failed("change owner of"))
     }

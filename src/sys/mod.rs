@@ -8,6 +8,7 @@
     reason = "the kernel answers in registers: its pids, descriptors and counts fit the types they are given here"
 )]
 
+pub mod beside;
 pub mod chown;
 pub mod copy;
 pub mod copy_tree;

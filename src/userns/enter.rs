@@ -4,8 +4,8 @@ use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rustix::fs::{CWD, FlockOperation, MemfdFlags, Mode, OFlags, SealFlags, flock};
 use rustix::io::Errno;
@@ -108,22 +108,44 @@ fn recorded(run: &Path) -> Vec<(i32, u64)> {
     text.lines().filter_map(entry).collect()
 }
 
-/// The user namespace of a process known to be in A: a recorded one, else any live monitor.
+/// The store whose containers tell of namespaces made with another runtime directory. As process-wide as the namespace a
+/// process is in.
+static STORE: OnceLock<PathBuf> = OnceLock::new();
+
+/// From here on a namespace is also looked for where containers of this store run, so that all of them share one.
+pub fn share(store: &Path) {
+    STORE.get_or_init(|| store.to_owned());
+}
+
+/// The user namespace of a process known to be in A.
 fn find_live(run: &Path) -> Option<OwnedFd> {
-    if let Some(found) = recorded(run).into_iter().find_map(|(pid, start)| namespace_of(pid, start)) {
-        return Some(found);
-    }
-    let entries = fs::read_dir(run.join("c")).ok()?;
-    entries.filter_map(|entry| fs::read(entry.ok()?.path().join("run.json")).ok()).find_map(|json| {
-        let run: serde_json::Value = serde_json::from_slice(&json).ok()?;
-        let monitor = run.get("monitor")?;
-        namespace_of(i32::try_from(monitor.get("pid")?.as_i64()?).ok()?, monitor.get("start")?.as_u64()?)
-    })
+    known(run).find_map(|(pid, start)| namespace_of(pid, start))
+}
+
+/// Processes known to be in A, with their start times: recorded ones, else monitors of this runtime directory, else those of
+/// containers that were started with another one.
+fn known(run: &Path) -> impl Iterator<Item = (i32, u64)> {
+    let entries = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let here = run.join("c");
+    let own = here.clone();
+    let store = STORE.get().map(|store| store.join("containers"));
+    let elsewhere = store.into_iter().flat_map(entries).filter_map(move |container| {
+        fs::read_link(container.join("run")).ok().filter(|run| !run.starts_with(&here))
+    });
+    let monitors = std::iter::once(own).flat_map(entries).chain(elsewhere).filter_map(|dir| monitor(&dir.join("run.json")));
+    recorded(run).into_iter().chain(monitors)
+}
+
+/// The monitor a run record tells of.
+fn monitor(record: &Path) -> Option<(i32, u64)> {
+    let run: serde_json::Value = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
+    let monitor = run.get("monitor")?;
+    Some((i32::try_from(monitor.get("pid")?.as_i64()?).ok()?, monitor.get("start")?.as_u64()?))
 }
 
 /// The map of the recorded namespace, if it lives.
 pub(super) fn live_map(run: &Path) -> Option<IdMap> {
-    recorded(run).into_iter().find_map(|(pid, start)| {
+    known(run).find_map(|(pid, start)| {
         let map = IdMap::of_process(&pid.to_string())?;
         // Checked after the read: the map is then that of this very process.
         let same = identity::start_of_running(pid)? == start;

@@ -11,7 +11,7 @@ pub mod owner;
 mod subid;
 
 pub use available::{Single, available, expected, prefer_single};
-pub use enter::{Entered, enter, exec_sealed, is_inside, sealed_self, write_maps};
+pub use enter::{Entered, enter, exec_sealed, is_inside, sealed_self, share, write_maps};
 pub use map::{Extent, IdMap};
 pub use subid::{SubIds, ranges, user_name};
 

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::VolumeError;
-use crate::sys::copy_tree::{CopyError, Owner, TreeCopy};
+use crate::sys::copy_tree::{CopyError, Owner, Translate, TreeCopy};
 use crate::sys::{root, tree};
 
 /// A file in the volume's directory while it waits to be filled.
@@ -109,13 +109,30 @@ impl Filling {
     }
 }
 
+/// Both halves for who holds all ids and sees the image, outside of the container; `owners` says what the volume calls an
+/// owner where `rootfs` shows other numbers than the container will see. Returns whether something was copied.
+///
+/// # Errors
+/// As [`Filling::begin`].
+pub fn copy_up(volume_dir: &Path, rootfs: BorrowedFd<'_>, target: &Path, owners: Option<Translate<'_>>) -> Result<bool, VolumeError> {
+    let Some(filling) = Filling::begin(volume_dir)? else { return Ok(false) };
+    let found = copy_from_image(filling.aside(), rootfs, Some(target), owners).map_err(|error| failed(volume_dir, error))?;
+    filling.settle(found, |_, _| true)?;
+    Ok(found == Found::Content)
+}
+
 /// Copies the directory `target` of the image mounted at `rootfs` into a directory it makes in `aside`, with its owners as
 /// they are here. Run as root of the container, before the volume is mounted over `target`; without a target there is
 /// nothing to copy.
 ///
 /// # Errors
 /// What could not be copied.
-pub fn copy_from_image(aside: BorrowedFd<'_>, rootfs: BorrowedFd<'_>, target: Option<&Path>) -> Result<Found, CopyError> {
+pub fn copy_from_image(
+    aside: BorrowedFd<'_>,
+    rootfs: BorrowedFd<'_>,
+    target: Option<&Path>,
+    owners: Option<Translate<'_>>,
+) -> Result<Found, CopyError> {
     rfs::mkdirat(aside, TREE, Mode::from_raw_mode(0o755)).map_err(|errno| at("create", Path::new("_copy"), errno))?;
     let Some(target) = target else { return Ok(Found::Nothing) };
     let source = match root::open(rootfs, target, OFlags::RDONLY | OFlags::DIRECTORY) {
@@ -125,7 +142,7 @@ pub fn copy_from_image(aside: BorrowedFd<'_>, rootfs: BorrowedFd<'_>, target: Op
     };
     let made = open_dir(aside, TREE)?;
     let found = if is_empty(&source)? { Found::Empty } else { Found::Content };
-    TreeCopy::new(made.as_fd(), Owner::Keep { uid: 0, gid: 0 }).contents(source.as_fd(), true)?;
+    TreeCopy::new(made.as_fd(), Owner::Keep { uid: 0, gid: 0 }).translating(owners).contents(source.as_fd(), true)?;
     Ok(found)
 }
 
@@ -258,14 +275,6 @@ mod tests {
         (base, volume, root)
     }
 
-    /// Both halves, as one process that holds all ids; whether there was anything to do.
-    fn copy_up(volume: &Path, rootfs: BorrowedFd<'_>, target: &Path) -> bool {
-        let Some(filling) = Filling::begin(volume).unwrap() else { return false };
-        let found = copy_from_image(filling.aside(), rootfs, Some(target)).unwrap();
-        filling.settle(found, |_, _| true).unwrap();
-        found == Found::Content
-    }
-
     /// Copying owners needs no rights when all are the caller's and he is root, or nothing is changed.
     fn can_chown() -> bool {
         rustix::process::geteuid().is_root()
@@ -278,13 +287,28 @@ mod tests {
             return;
         }
         symlink("/srv/data", base.join("root/link")).unwrap();
-        assert!(copy_up(&volume, root.as_fd(), Path::new("/link")));
+        assert!(copy_up(&volume, root.as_fd(), Path::new("/link"), None).unwrap());
         assert_eq!(fs::read(volume.join("_data/sub/file")).unwrap(), b"text");
         assert_eq!(fs::metadata(volume.join("_data")).unwrap().mode() & 0o7777, 0o2770);
         let left: Vec<_> = fs::read_dir(&volume).unwrap().flatten().map(|entry| entry.file_name()).collect();
         assert_eq!(left, ["_data"]);
         fs::remove_dir_all(volume.join("_data/sub")).unwrap();
-        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/data")));
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/data"), None).unwrap());
+        fs::remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn owners_are_what_the_container_will_call_them() {
+        let (base, volume, root) = scratch("owners");
+        if !can_chown() {
+            return;
+        }
+        let shift = |uid, gid| (uid + 5, gid + 7);
+        assert!(copy_up(&volume, root.as_fd(), Path::new("/srv/data"), Some(&shift)).unwrap());
+        for path in ["_data", "_data/sub", "_data/sub/file"] {
+            let stat = fs::metadata(volume.join(path)).unwrap();
+            assert_eq!((stat.uid(), stat.gid()), (5, 7), "{path}");
+        }
         fs::remove_dir_all(&base).unwrap();
     }
 
@@ -295,12 +319,12 @@ mod tests {
             return;
         }
         fs::create_dir_all(volume.join("_copy/half")).unwrap();
-        assert!(copy_up(&volume, root.as_fd(), Path::new("/srv/data")));
+        assert!(copy_up(&volume, root.as_fd(), Path::new("/srv/data"), None).unwrap());
         assert!(!volume.join("_data/half").exists() && !volume.join("_copy").exists());
         // Killed while moving: one entry is there, the rest follows, the image is not asked again.
         fs::write(volume.join(MARKER), "").unwrap();
         fs::create_dir_all(volume.join("_move/rest")).unwrap();
-        assert!(!copy_up(&volume, root.as_fd(), Path::new("/nowhere")));
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/nowhere"), None).unwrap());
         assert!(volume.join("_data/rest").exists() && volume.join("_data/sub/file").exists());
         assert!(!volume.join(MARKER).exists() && !volume.join("_move").exists());
         fs::remove_dir_all(&base).unwrap();
@@ -309,12 +333,12 @@ mod tests {
     #[test]
     fn leaves_alone_what_is_not_empty_or_not_there() {
         let (base, volume, root) = scratch("alone");
-        assert!(!copy_up(&volume, root.as_fd(), Path::new("/missing")));
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/missing"), None).unwrap());
         assert!(volume.join(MARKER).exists());
         symlink("../../..", base.join("root/srv/out")).unwrap();
-        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/out/volume")));
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/out/volume"), None).unwrap());
         fs::write(volume.join("_data/mine"), "x").unwrap();
-        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/data")));
+        assert!(!copy_up(&volume, root.as_fd(), Path::new("/srv/data"), None).unwrap());
         assert!(!volume.join(MARKER).exists() && !volume.join("_data/sub").exists());
         fs::write(volume.join(MARKER), "").unwrap();
         skip_copy_up(&volume).unwrap();

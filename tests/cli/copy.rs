@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use crate::support::Kelp;
+use serde_json::json;
+
+use crate::support::{Image, Kelp, Layer};
 
 /// A container with `/dir/sub/leaf`, `/file`, `/link` → `file` and an empty `/there`, running or stopped.
 fn container(kelp: &Kelp, running: bool) -> String {
@@ -90,6 +92,61 @@ fn what_goes_in_is_roots_also_on_volumes() {
 }
 
 #[test]
+fn a_volume_is_filled_before_something_is_copied_into_it() {
+    let kelp = Kelp::new();
+    let layer = Layer::new()
+        .owned("srv/", 0o755, (0, 0), b"")
+        .owned("srv/d/", 0o750, (33, 34), b"")
+        .owned("srv/d/f", 0o640, (33, 34), b"of the image\n");
+    kelp.load_image(&Image::busybox().layer(layer).config("Volumes", json!({"/srv/d": {}})), "seeded");
+    let new = kelp.file("f2", "copied\n").display().to_string();
+    let look = "stat -c '%u:%g %a' /srv/d /srv/d/f; cat /srv/d/f /srv/d/f2";
+    let expected = "33:34 750\n33:34 640\nof the image\ncopied";
+    for driver in ["auto", "fuse"] {
+        for flags in [&[][..], &["--userns", "keep-id", "-u", "0"]] {
+            let create = [&["--storage-driver", driver, "create", "--name", "v"], flags, &["seeded", "sh", "-c", look]].concat();
+            kelp.ok(create);
+            kelp.run(["--storage-driver", driver, "cp", &new, "v:/srv/d/f2"]).success();
+            kelp.run(["--storage-driver", driver, "start", "-a", "v"]).success().stdout(expected);
+            kelp.ok(["rm", "-v", "v"]);
+        }
+    }
+    // Out of it, also by several at once.
+    kelp.ok(["create", "--name", "v", "-v", "vol:/srv/d", "seeded", "true"]);
+    let both = [(); 2].map(|()| kelp.start(["cp", "v:/srv/d/f", "-"]));
+    for copy in both {
+        assert_eq!(tar::Archive::new(&copy.wait().success().stdout[..]).entries().unwrap().count(), 1);
+    }
+    kelp.ok(["create", "--name", "bare", "-v", "bare:/srv/d:nocopy", "seeded", "true"]);
+    kelp.run(["cp", "bare:/srv/d/f", "-"]).failure().stderr_has("no such file");
+    kelp.ok(["rm", "-v", "v", "bare"]);
+    kelp.ok(["volume", "rm", "vol", "bare"]);
+}
+
+#[test]
+fn a_copy_lends_nobody_the_rights_of_its_new_owner() {
+    let kelp = Kelp::new();
+    let layer = Layer::new()
+        .owned("bin/s33", 0o6755, (33, 33), b"x")
+        .owned("bin/s0", 0o6755, (0, 0), b"x");
+    kelp.load_image(&Image::busybox().layer(layer), "lends");
+    kelp.ok(["create", "--name", "from", "lends", "true"]);
+    let look = "stat -c '%u %a' /to/plain/s33 /to/plain/s0 /to/kept/s33";
+    kelp.ok(["create", "--name", "to", "-v", "vol:/to", "lends", "sh", "-c", look]);
+    let work = kelp.open_dir("to");
+    for dir in ["plain", "kept"] {
+        fs::create_dir(work.join(dir)).unwrap();
+    }
+    kelp.ok(["cp", &format!("{}/.", work.display()), "to:/to"]);
+    kelp.ok(["cp", "from:/bin/s33", "to:/to/plain/"]);
+    kelp.ok(["cp", "from:/bin/s0", "to:/to/plain/"]);
+    kelp.ok(["cp", "-a", "from:/bin/s33", "to:/to/kept/"]);
+    kelp.run(["start", "-a", "to"]).success().stdout("0 755\n0 6755\n33 6755");
+    kelp.ok(["rm", "from", "to"]);
+    kelp.ok(["volume", "rm", "vol"]);
+}
+
+#[test]
 fn archives_go_through_dash() {
     let kelp = Kelp::busybox();
     let id = container(&kelp, true);
@@ -105,6 +162,21 @@ fn archives_go_through_dash() {
     kelp.cmd(["cp", "-", &format!("{id}:/there")]).stdin(&out.stdout).output().success();
     kelp.run(["exec", &id, "cat", "/there/dir/sub/leaf"]).success().stdout("leaf");
     kelp.cmd(["cp", "-", &format!("{id}:/missing")]).stdin(&out.stdout).output().failure();
+    for program in ["gzip", "bzip2", "xz", "zstd"] {
+        let packed = match program {
+            "zstd" => zstd::encode_all(&out.stdout[..], 1).unwrap(),
+            _ if !std::path::Path::new("/usr/bin").join(program).exists() => continue,
+            _ => kelp.tool(program, ["-c"]).stdin(&out.stdout).output().success().stdout.clone(),
+        };
+        kelp.ok(["exec", &id, "mkdir", &format!("/{program}")]);
+        kelp.cmd(["cp", "-", &format!("{id}:/{program}")]).stdin(&packed).output().success();
+        kelp.run(["exec", &id, "cat", &format!("/{program}/dir/sub/leaf")]).success().stdout("leaf");
+        kelp.ok(["volume", "create", program]);
+        kelp.cmd(["volume", "import", program, "-"]).stdin(&packed).output().success();
+        kelp.sh(&["-v", &format!("{program}:/v")], "cat /v/dir/sub/leaf").success().stdout("leaf");
+        kelp.ok(["volume", "rm", program]);
+    }
+    kelp.cmd(["cp", "-", &format!("{id}:/there")]).stdin(b"\xfd7zXZ\0damaged").output().failure().stderr_has("unpack");
     kelp.run(["cp", "a", "b"]).failure().stderr_has("CONTAINER:PATH");
 }
 

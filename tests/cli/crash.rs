@@ -292,14 +292,18 @@ fn a_full_disk_is_an_error_and_nothing_more() {
         $k load -q -i {archive} >/dev/null || exit 10
         $k run --rm --network none busybox true || exit 11
         for keep in 0 4 16 64 256; do
+            $k create --name before$keep busybox >/dev/null || exit 12
             dd if=/dev/zero of={disk}/filler bs=1k 2>/dev/null; truncate -s -${{keep}}k {disk}/filler
             $k load -q -i {archive} >/dev/null 2>&1
             $k run --rm --network none busybox true >/dev/null 2>{disk}/../err; c=$?
             [ $c = 0 ] || [ $c = 125 ] || {{ echo "run ended with $c"; cat {disk}/../err; }}
             $k run -d --network none busybox sleep 300 >/dev/null 2>&1
             $k create --name full$keep -v vol$keep:/d busybox >/dev/null 2>&1
+            renamed=yes; $k rename before$keep after$keep 2>/dev/null || renamed=no
             $k ps -a >/dev/null || echo "ps failed with $keep k left"
             $k images -q | grep -q . || echo "the image is gone with $keep k left"
+            [ $renamed = yes ] || ! $k inspect after$keep >/dev/null 2>&1 || echo "a rename that failed keeps the name"
+            [ $renamed = no ] || [ $keep != 0 ] || echo "the disk was not full"
             $k rm -af -t 0 >/dev/null || echo "rm failed with $keep k left"
             rm {disk}/filler
             $k run --rm --network none busybox true || echo "no run after $keep k"
@@ -313,4 +317,42 @@ fn a_full_disk_is_an_error_and_nothing_more() {
     );
     let out = kelp.tool("unshare", ["--user", "--map-auto", "--map-root-user", "--mount", "sh", "-c", &script]).limit(Duration::from_secs(120)).output();
     out.success().stdout("done");
+}
+
+#[test]
+fn a_copy_that_finds_the_disk_full_leaves_the_old_file() {
+    needs!("userns");
+    let kelp = Kelp::new().untidy();
+    let disk = kelp.open_dir("disk");
+    let archive = crate::support::image::busybox_archive();
+    let script = format!(
+        r#"set -u
+        echo root:1:65000 > {disk}/../subids
+        mount --bind {disk}/../subids /etc/subuid; mount --bind {disk}/../subids /etc/subgid
+        mount -t tmpfs -o size=16m none {disk}
+        export XDG_DATA_HOME={disk}/data XDG_STATE_HOME={disk}/state XDG_CACHE_HOME={disk}/cache
+        k={program}
+        $k load -q -i {archive} >/dev/null || exit 10
+        dd if=/dev/zero of={disk}/../big bs=1k count=256 2>/dev/null
+        echo old > {disk}/../old; cp {disk}/../old {disk}/target; ln -s target {disk}/link
+        $k create --name c --network none busybox >/dev/null || exit 11
+        $k cp {disk}/../old c:/target || exit 12
+        $k cp {disk}/../big c:/big || exit 13
+        dd if=/dev/zero of={disk}/filler bs=1k 2>/dev/null; truncate -s -128k {disk}/filler
+        $k cp {disk}/../big c:/target 2>/dev/null && echo "the disk is not full inside"
+        $k cp {disk}/../big c:/new 2>/dev/null && echo "the disk is not full inside"
+        $k cp c:/big {disk}/link 2>/dev/null && echo "the disk is not full"
+        cat {disk}/target {disk}/link
+        ls -A {disk} | grep kelp
+        rm {disk}/filler
+        $k cp c:/target - | tar xO
+        $k diff c
+        $k cp c:/big {disk}/link && cmp {disk}/../big {disk}/target && [ -L {disk}/link ]
+        $k rm c >/dev/null"#,
+        disk = disk.display(),
+        program = program().display(),
+        archive = archive.display(),
+    );
+    let out = kelp.tool("unshare", ["--user", "--map-auto", "--map-root-user", "--mount", "sh", "-c", &script]).limit(Duration::from_secs(120)).output();
+    out.success().stdout("old\nold\nold\nA /big\nA /target");
 }

@@ -42,6 +42,44 @@ fn runtime_directories_that_cannot_be_trusted() {
 }
 
 /// The user's own environment, but for a home elsewhere.
+/// A container is the same whichever runtime directory its store is used with, and survives the removal of its own.
+#[test]
+fn containers_are_found_from_another_session() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    kelp.ok(["network", "create", "app"]);
+    let web = kelp.detached(&["--name", "web", "--network", "app", "busybox", "httpd", "-f", "-p", "80", "-h", "/etc"]);
+    let other = kelp.work().join("other run");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::set_permissions(&other, PermissionsExt::from_mode(0o700)).unwrap();
+    let from = |args: &[&str]| kelp.cmd(args.iter().copied()).env("XDG_RUNTIME_DIR", &other).output();
+    from(&["ps", "--format", "{{.Names}} {{.State}}"]).success().stdout("web running");
+    from(&["start", "web"]).success();
+    let init = kelp.inspect("web", "{{.State.Pid}}");
+    from(&["exec", "web", "true"]).success();
+    from(&["cp", "web:/etc/hostname", "name"]).success();
+    from(&["run", "--rm", "--network", "container:web", "busybox", "wget", "-q", "-O", "-", "http://127.0.0.1/hostname"]).success();
+    // A logout, or who cleans /tmp.
+    std::fs::remove_dir_all(kelp.runtime()).unwrap();
+    std::fs::create_dir_all(kelp.runtime()).unwrap();
+    std::fs::set_permissions(kelp.runtime(), PermissionsExt::from_mode(0o700)).unwrap();
+    assert_eq!(kelp.inspect("web", "{{.State.Status}} {{.State.Pid}}"), format!("running {init}"));
+    kelp.ok(["start", "web"]);
+    kelp.run(["exec", "web", "cat", "/etc/hostname"]).success().stdout(&web[..12]);
+    // Others find it by name.
+    kelp.sh(&["--network", "app"], "wget -q -O - http://web/hostname").success().stdout(&web[..12]);
+    std::fs::remove_dir_all(kelp.runtime()).unwrap();
+    from(&["stop", "-t", "0", "web"]).success();
+    from(&["ps", "-a", "--format", "{{.State}}"]).success().stdout("exited");
+    // It runs where it is started next.
+    from(&["start", "web"]).success();
+    std::fs::create_dir_all(kelp.runtime()).unwrap();
+    std::fs::set_permissions(kelp.runtime(), PermissionsExt::from_mode(0o700)).unwrap();
+    assert_eq!(kelp.inspect("web", "{{.State.Status}}"), "running");
+    kelp.ok(["rm", "-f", "-t", "0", "web"]);
+    kelp.nothing_left();
+}
+
 fn at_home(home: &Path) -> impl Fn(Cmd) -> Cmd + '_ {
     move |cmd| {
         cmd.env("HOME", home)

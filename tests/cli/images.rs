@@ -235,6 +235,35 @@ fn tags_lists_and_removal() {
 }
 
 #[test]
+fn rmi_after_a_run_takes_what_nobody_else_has() {
+    let kelp = Kelp::busybox();
+    let id = kelp.inspect("busybox", "{{.Id}}");
+    let gone = || {
+        kelp.run(["run", "--rmi", "busybox", "true"]).success().quiet();
+    };
+    // Other names of the image stay, whether it was given by name or by id.
+    kelp.ok(["tag", "busybox", "second"]);
+    kelp.ok(["tag", "busybox", "third"]);
+    kelp.run(["run", "--rmi", "second", "sh", "-c", "exit 3"]).code(3);
+    kelp.run(["image", "exists", "second"]).code(1);
+    kelp.run(["run", "--rmi", &id, "true"]).success();
+    for name in ["busybox", "third"] {
+        kelp.run(["image", "exists", name]).success();
+    }
+    // What another container uses stays, and so does the container.
+    let running = kelp.detached(&["third", "sleep", "300"]);
+    let created = kelp.ok(["create", "busybox", "true"]);
+    gone();
+    kelp.run(["image", "exists", "busybox"]).success();
+    assert_eq!(kelp.inspect(&running, "{{.State.Status}} {{.Image}}"), format!("running {id}"));
+    kelp.ok(["rm", "-f", "-t", "0", &running, &created]);
+    gone();
+    kelp.run(["image", "exists", "busybox"]).code(1);
+    kelp.run(["run", "--rmi", "third", "true"]).success();
+    assert_eq!((kelp.ok(["images", "-q"]), kelp.ok(["ps", "-aq"])), (String::new(), String::new()));
+}
+
+#[test]
 fn image_inspect_says_what_scripts_read() {
     let kelp = Kelp::new();
     let image = marked("x").config("Labels", json!({"a": "b"})).config("ExposedPorts", json!({"80/tcp": {}})).config("User", json!("alice"));

@@ -86,6 +86,67 @@ fn restart_and_start_again() {
 }
 
 #[test]
+fn what_is_done_at_once_is_done_in_turn() {
+    let kelp = Kelp::busybox();
+    kelp.ok(["create", "--name", "c", "busybox", "sleep", "300"]);
+    for round in 0..5 {
+        let starts = [(); 4].map(|()| kelp.start(["start", "c"]));
+        for start in starts {
+            start.wait().success().quiet().stdout("c");
+        }
+        assert_eq!(kelp.inspect("c", "{{.State.Running}}"), "true", "round {round}");
+        let restarts = [(); 3].map(|()| kelp.start(["restart", "-t", "0", "c"]));
+        for restart in restarts {
+            restart.wait().success().quiet();
+        }
+        assert_eq!(kelp.inspect("c", "{{.State.Running}}"), "true", "round {round}");
+        let mixed = [&["stop", "-t", "0", "c"][..], &["start", "c"], &["rename", "c", "d"], &["exec", "c", "true"], &["restart", "-t", "0", "c"]];
+        for (verb, out) in mixed.map(|verb| (verb, kelp.start(verb))).map(|(verb, process)| (verb, process.wait())) {
+            // Whoever comes after the rename does not find it, and exec finds it stopped or ends with it.
+            let fine = verb[0] == "exec" && out.code == 137
+                || ["no such container", "is not running", "the container ended"].iter().any(|text| out.stderr.contains(text));
+            assert!(out.code == 0 || fine, "{verb:?}: {out:?}");
+        }
+        kelp.ok(["rename", "d", "c"]);
+        kelp.ok(["stop", "-t", "0", "c"]);
+    }
+}
+
+#[test]
+fn a_start_waits_for_a_copy() {
+    let kelp = Kelp::busybox();
+    kelp.ok(["create", "--name", "c", "busybox", "cat", "/there/file"]);
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(5);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, "there/file", &b"whole"[..]).unwrap();
+    let archive = archive.into_inner().unwrap();
+    let mut copy = kelp.cmd(["cp", "-", "c:/"]).stdin_pipe().start();
+    copy.write(&archive[..1024]);
+    std::thread::sleep(Duration::from_millis(500));
+    let mut start = kelp.start(["start", "-a", "c"]);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(start.is_running(), "it waits");
+    copy.write(&archive[1024..]);
+    copy.wait().success();
+    start.wait().success().stdout("whole");
+}
+
+#[test]
+fn a_start_that_rm_overtakes_says_so() {
+    let kelp = Kelp::busybox();
+    for _ in 0..30 {
+        let run = kelp.start(["run", "-d", "--name", "c", "busybox", "sleep", "300"]);
+        while kelp.run(["rm", "-f", "-t", "0", "c"]).text() != "c" {}
+        let out = run.wait();
+        assert!(out.code == 0 || out.code == 125 && out.stderr.contains("was removed while it was being started"), "{out:?}");
+        assert_eq!(kelp.ok(["ps", "-aq"]), "");
+    }
+    kelp.nothing_left();
+}
+
+#[test]
 fn rm_rules() {
     let kelp = Kelp::busybox();
     kelp.detached(&["--name", "running", "busybox", "sleep", "300"]);

@@ -115,6 +115,14 @@ fn cidfile_and_pidfile() {
     assert_eq!(number.trim(), kelp.inspect(&id, "{{.State.Pid}}"));
     assert!(std::fs::read(format!("/proc/{}/cmdline", number.trim())).unwrap().starts_with(b"sleep\0300"));
     kelp.run(["run", "--rm", "--cidfile", &cid_text, "busybox", "true"]).code(125).stderr_has(&cid_text);
+    // What fails leaves neither container nor volume nor file.
+    let other = kelp.work().join("other").display().to_string();
+    kelp.run(["run", "--rm", "-v", "/v", "--cidfile", "/nosuch/x", "busybox", "true"]).code(125).stderr_has("/nosuch/x");
+    kelp.run(["create", "-v", "/v", "--cidfile", "/nosuch/x", "busybox", "true"]).code(125).stderr_has("/nosuch/x");
+    kelp.ok(["rename", &id, "taken"]);
+    kelp.run(["create", "--name", "taken", "-v", "/v", "--cidfile", &other, "busybox", "true"]).code(125).stderr_has("taken");
+    assert!(!std::path::Path::new(&other).exists());
+    assert_eq!((kelp.ok(["ps", "-aq", "--no-trunc"]), kelp.ok(["volume", "ls", "-q"])), (id.clone(), String::new()));
 }
 
 #[test]

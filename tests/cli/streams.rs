@@ -5,9 +5,12 @@ use std::time::Duration;
 use crate::support::{Kelp, SOON, until};
 
 #[test]
-fn exec_runs_inside() {
+fn exec_runs_in_the_container() {
     let kelp = Kelp::busybox();
     kelp.detached(&["--name", "c", "-e", "A=container", "-w", "/tmp", "busybox", "sleep", "300"]);
+    kelp.run(["exec", "-w", "/no/such", "c", "true"]).code(127).stderr_has("working directory /no/such").stderr_has("no such file");
+    kelp.run(["exec", "-w", "/etc/passwd", "c", "true"]).code(127).stderr_has("not a directory");
+    kelp.run(["exec", "c", "ls", "/no"]).failure();
     kelp.run(["exec", "c", "echo", "hi"]).success().stdout("hi").quiet();
     kelp.run(["exec", "c", "sh", "-c", "exit 9"]).code(9);
     kelp.run(["exec", "c", "sh", "-c", "kill -9 $$"]).code(137);

@@ -17,10 +17,10 @@ use crate::build::context::{Item, Request, Tree};
 use crate::build::dockerfile::{Add, Source};
 use crate::build::git::Repository;
 use crate::build::key::Key;
-use crate::build::packed;
 use crate::build::progress::What;
 use crate::engine::Error;
 use crate::engine::build::View;
+use crate::image::packed;
 use crate::image::compression::Decoder;
 use crate::image::registry::download::{download, redacted};
 use crate::image::unpack::{self, Owners, UnpackOptions, Whiteouts};
@@ -266,14 +266,8 @@ impl Stage<'_> {
             None => Owners::Set,
         };
         let options = UnpackOptions { owners, whiteouts: Whiteouts::Literal, ..UnpackOptions::default() };
-        let unpacked = match program(&file) {
-            Some(program) => packed::unpack_file(program, file, into.as_fd(), &options),
-            None => {
-                let reader = Decoder::new(BufReader::with_capacity(256 << 10, file)).map_err(Error::io("read", "the archive"))?;
-                unpack::unpack_layer(reader, into.as_fd(), &options).map(drop).map_err(|error| error.to_string())
-            }
-        };
-        unpacked.map_err(|reason| Failure::Said(format!("cannot unpack an archive to {dest}: {reason}")))
+        let unpacked = packed::unpack(BufReader::with_capacity(256 << 10, file), into.as_fd(), &options);
+        unpacked.map(drop).map_err(|reason| Failure::Said(format!("cannot unpack an archive to {dest}: {reason}")))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The caller's side of a container's streams: terminal in raw mode, detach keys, signals, exit code.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -331,11 +331,24 @@ fn wait_writable(stderr: bool) {
 pub(in crate::engine) fn connect(engine: &Engine, name: &str) -> Result<(ContainerRecord, OwnedFd), Error> {
     let entry = Containers::new(&engine.paths).get(name)?;
     if entry.status.run().is_none() {
-        return Err(Error::Conflict(format!("container {name} is not running")));
+        return Err(not_running(name));
     }
     let path = engine.paths.container_run(&entry.record.id).join("ctl");
-    let socket = socket::connect(&path).map_err(|_| Error::Conflict(format!("container {name} is not running")))?;
+    let socket = socket::connect(&path).map_err(|_| not_running(name))?;
     Ok((entry.record, socket))
+}
+
+pub(super) fn not_running(name: &str) -> Error {
+    Error::Conflict(format!("container {name} is not running"))
+}
+
+/// Sends a request to the monitor of `name`.
+pub(super) fn send(socket: &OwnedFd, request: &Request, fds: &[BorrowedFd<'_>], name: &str) -> Result<(), Error> {
+    protocol::send_request(socket.as_fd(), request, fds).map_err(|errno| match errno {
+        // It ended since it took the connection.
+        Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN => not_running(name),
+        errno => Error::Internal(format!("cannot ask the monitor: {errno}")),
+    })
 }
 
 /// `attach`: joins the streams of a running container. `None` when detached from.
@@ -347,8 +360,7 @@ pub fn attach(engine: &Engine, name: &str, options: &AttachOptions) -> Result<Op
     let interactive = record.spec.process.interactive && !options.no_stdin;
     let keys = keys(engine, &record, options.detach_keys.as_deref())?;
     let terminal = Terminal::open(record.spec.process.tty && isatty(rustix::stdio::stdin()), interactive)?;
-    protocol::send_request(socket.as_fd(), &Request::Attach { stdin: interactive }, &[])
-        .map_err(|errno| Error::Internal(format!("cannot ask the monitor: {errno}")))?;
+    send(&socket, &Request::Attach { stdin: interactive }, &[], name)?;
     match relay(&socket, &terminal, interactive, options.sig_proxy, &keys)? {
         Ended::Exited(code) => Ok(Some(code)),
         Ended::Detached => Ok(None),

@@ -43,7 +43,7 @@ pub(super) fn ask(engine: &Engine, record: &ContainerRecord, wishes: Wishes, mon
     };
     let asked = cgroup::ask(&wish, u32::try_from(monitor).unwrap_or_default())?;
     if let Some(base) = asked.base() {
-        cgroup::sweep(base, |short| is_over(&engine.paths.run, short));
+        cgroup::sweep(base, |short| is_over(engine, short));
     }
     Ok(asked)
 }
@@ -67,9 +67,13 @@ pub(super) fn free_holder(engine: &Engine) {
     }
 }
 
-/// Whether no monitor holds the lock of the container with this short id.
-fn is_over(run: &Path, short: &str) -> bool {
-    match File::open(run.join("c").join(short).join("lock")) {
+/// Whether no monitor looks after the container with this short id.
+fn is_over(engine: &Engine, short: &str) -> bool {
+    let containers = Containers::new(&engine.paths);
+    if let Ok(id) = containers.find(short) {
+        return !containers.is_looked_after(&id);
+    }
+    match File::open(engine.paths.run.join("c").join(short).join("lock")) {
         Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockShared).is_ok(),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }

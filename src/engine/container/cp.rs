@@ -4,7 +4,7 @@
 //! object named nothing is followed, so a container that swaps its paths meanwhile gets its own files and no others.
 
 use std::ffi::CString;
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,8 @@ use crate::userns::IdMap;
 use crate::engine::options::CopyOptions;
 use crate::engine::{Engine, Error};
 use crate::image::archive::tarw::{TarWriter, TreeOptions};
-use crate::image::unpack::{Owners, UnpackOptions, Whiteouts, unpack_layer};
+use crate::image::packed;
+use crate::image::unpack::{Owners, UnpackOptions, Whiteouts};
 use crate::state::Containers;
 use crate::sys::copy_tree::{CopyError, Owner, TreeCopy};
 use crate::sys::root;
@@ -74,7 +75,7 @@ pub fn copy(
     from: &CopyEnd,
     to: &CopyEnd,
     options: &CopyOptions,
-    (input, output): (&mut dyn Read, &mut dyn Write),
+    (input, output): (&mut (dyn Read + Send), &mut dyn Write),
 ) -> Result<CopyReport, Error> {
     // Looked up before anything changes, and host paths made absolute: entering namespaces changes directories.
     let (from, to) = (Named::new(engine, from)?, Named::new(engine, to)?);
@@ -371,8 +372,8 @@ fn make_way(dir: &OwnedFd, name: &CString, source_dir: bool, overwrite: bool, sh
     Ok(())
 }
 
-/// Unpacks an archive into a directory of the container, owners as the archive has them.
-fn stream_in(side: &Side, to: &Named, input: &mut dyn Read) -> Result<CopyReport, Error> {
+/// Unpacks an archive, compressed or not, into a directory of the container, owners as the archive has them.
+fn stream_in(side: &Side, to: &Named, input: &mut (dyn Read + Send)) -> Result<CopyReport, Error> {
     let Side::Inside(_) = side else { return Err(Error::Internal("an archive can only go into a container".into())) };
     let target = Target::open(side, to.path(), &to.shown())?;
     if target.name.is_some() {
@@ -385,7 +386,7 @@ fn stream_in(side: &Side, to: &Named, input: &mut dyn Read) -> Result<CopyReport
     };
     let dir = rustix::fs::openat(&target.dir, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| no_such(&target.shown, errno))?;
-    let report = unpack_layer(input, dir.as_fd(), &options)
+    let report = packed::unpack(BufReader::with_capacity(256 << 10, input), dir.as_fd(), &options)
         .map_err(|error| Error::Storage(format!("unpack into {}: {error}", to.shown())))?;
     Ok(CopyReport { bytes: report.archive_bytes, objects: report.entries, skipped: Vec::new() })
 }

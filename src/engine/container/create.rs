@@ -5,9 +5,10 @@ use crate::engine::{Engine, Error};
 use crate::image::{ImageConfig, RunImage};
 use crate::spec::ContainerSpec;
 use crate::spec::container::ImageSource;
-use crate::state::record::{ContainerRecord, ImageRef, VERSION};
+use crate::state::record::{ContainerRecord, ImageRef, ResolvedMount, VERSION};
 use crate::state::{Containers, StateError, names};
 
+use super::cid_file::CidFile;
 use super::{mounts, resolve};
 
 /// A container that was made, with what starting it needs at hand.
@@ -25,12 +26,7 @@ pub struct Created {
 /// Names taken, mounts that cannot be, options that contradict the image.
 pub fn create(engine: &Engine, mut spec: ContainerSpec, image: Option<RunImage>, options: &CreateOptions) -> Result<Created, Error> {
     let containers = Containers::new(&engine.paths);
-    if let Some(file) = spec.lifecycle.cid_file.as_ref().filter(|file| file.exists()) {
-        return Err(Error::Usage(format!(
-            "container ID file {} exists: make sure that its container is not in use, then delete it",
-            file.display()
-        )));
-    }
+    let mut cid_file = spec.lifecycle.cid_file.as_deref().map(CidFile::create).transpose()?;
     super::defaults::apply(&mut spec, &engine.config)?;
     crate::engine::network::link::fix(engine, &mut spec.network.links);
     let id = new_id()?;
@@ -57,6 +53,7 @@ pub fn create(engine: &Engine, mut spec: ContainerSpec, image: Option<RunImage>,
         Ok(name) => name,
         Err(error) => {
             drop(std::fs::remove_dir_all(&dir));
+            discard_volumes(engine, &resolved.mounts);
             return Err(error);
         }
     };
@@ -69,16 +66,25 @@ pub fn create(engine: &Engine, mut spec: ContainerSpec, image: Option<RunImage>,
         config: resolved,
         id,
     };
-    let made = make_dirs(&dir, &record).and_then(|()| Ok(containers.commit(&record)?));
+    let made = make_dirs(&dir, &record)
+        .and_then(|()| cid_file.as_mut().map_or(Ok(()), |file| file.write(&record.id)))
+        .and_then(|()| Ok(containers.commit(&record)?));
     if let Err(error) = made {
         names::release(&engine.paths.data, &record.name, &record.id);
         drop(std::fs::remove_dir_all(&dir));
+        discard_volumes(engine, &record.config.mounts);
         return Err(error);
     }
-    if let Some(file) = &record.spec.lifecycle.cid_file {
-        std::fs::write(file, &record.id).map_err(Error::io("write", file))?;
+    if let Some(file) = cid_file {
+        file.keep();
     }
     Ok(Created { record, layers })
+}
+
+/// Takes back the anonymous volumes of a container that did not come to be.
+fn discard_volumes(engine: &Engine, mounts: &[ResolvedMount]) {
+    let volumes = crate::volume::Volumes::new(&engine.paths);
+    mounts.iter().filter(|mount| mount.anonymous).for_each(|mount| drop(volumes.discard(&mount.name)));
 }
 
 fn needs_volumes(spec: &ContainerSpec, image: &ImageConfig) -> bool {

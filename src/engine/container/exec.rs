@@ -10,6 +10,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::engine::options::ExecOptions;
 use crate::engine::{Engine, Error};
 use crate::monitor::protocol::{self, MAX_PACKET, Packet, Reply, Request};
+use crate::runtime::Step;
 use crate::runtime::fakes::OneId;
 use crate::runtime::plan::Process;
 use crate::spec::caps::CapSet;
@@ -18,7 +19,7 @@ use crate::state::{ContainerRecord, Containers};
 use crate::userns::IdMap;
 use crate::sys::process;
 
-use super::attach::{Detacher, Terminal, connect, keys};
+use super::attach::{Detacher, Terminal, connect, keys, not_running, send};
 use super::{plan, words};
 
 /// Runs a process; its exit code, or `None` when it was left alone (`-d`, detach keys).
@@ -36,8 +37,7 @@ pub fn exec(engine: &Engine, name: &str, options: &ExecOptions) -> Result<Option
     let (ours, theirs) = streams(options)?;
     let request = Request::Exec { process: Box::new(process.clone()), detach: options.detach };
     let fds: Vec<_> = theirs.iter().map(AsFd::as_fd).collect();
-    protocol::send_request(socket.as_fd(), &request, &fds)
-        .map_err(|errno| Error::Internal(format!("cannot ask the monitor: {errno}")))?;
+    send(&socket, &request, &fds, name)?;
     drop(fds);
     drop(theirs);
     let mut relay = Relay {
@@ -55,13 +55,15 @@ pub fn exec(engine: &Engine, name: &str, options: &ExecOptions) -> Result<Option
             Packet::Reply(Reply::Terminal, Some(master)) => relay.streams = Direct::terminal(master),
             Packet::Reply(Reply::Started { .. }, _) if options.detach => return Ok(None),
             Packet::Reply(Reply::Started { .. }, _) => break,
+            // Its namespaces go while we come.
+            Packet::Reply(Reply::Failed(failure), _) if failure.step == Step::Join => return Err(not_running(name)),
             Packet::Reply(Reply::Failed(failure), _) => return Err(words::exec(&failure, &process)),
             Packet::Reply(Reply::Error { message }, _) => return Err(Error::Conflict(message)),
             Packet::Reply(Reply::Exited { code }, _) => {
                 relay.drain();
                 return Ok(Some(code));
             }
-            Packet::End => return Err(Error::Conflict(format!("container {name} is not running"))),
+            Packet::End => return Err(not_running(name)),
             Packet::Reply(..) | Packet::Output { .. } => {}
         }
     }
@@ -109,6 +111,7 @@ pub(super) fn process_of(
         rlimits: plan::limits(engine, &record.spec.security.ulimits)?,
         umask: record.spec.process.umask.unwrap_or(0o022),
         oom_score_adj: None,
+        make_cwd: false,
         init: false,
         one_id: one_id(engine, record)?,
     })

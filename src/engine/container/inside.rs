@@ -6,7 +6,7 @@
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -24,9 +24,7 @@ use crate::sys::root::{self, Kind};
 use crate::sys::mount;
 use crate::userns::owner::are_recorded;
 use crate::userns::{Extent, IdMap};
-
-/// How long another command on the same stopped container is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::volume::copy_up;
 
 /// Makes this single-threaded process root of the user's namespace, with a mount namespace of its own when `mounts`.
 pub(crate) fn become_root(engine: &Engine, mounts: bool) -> Result<IdMap, Error> {
@@ -70,8 +68,12 @@ impl Inside {
 }
 
 fn outside(extents: &[Extent], id: u32) -> u32 {
+    outside_of(extents, id).unwrap_or(id)
+}
+
+fn outside_of(extents: &[Extent], id: u32) -> Option<u32> {
     let found = extents.iter().find(|extent| id >= extent.inside && id - extent.inside < extent.count);
-    found.map_or(id, |extent| extent.outside + (id - extent.inside))
+    found.map(|extent| extent.outside + (id - extent.inside))
 }
 
 pub(super) fn inside(extents: &[Extent], id: u32) -> u32 {
@@ -91,7 +93,6 @@ pub(super) enum View {
 /// Opens the inside of a container, running or not. [`become_root`] with a mount namespace comes before.
 pub(super) fn open(engine: &Engine, id: &str, view: View) -> Result<Inside, Error> {
     let containers = Containers::new(&engine.paths);
-    let begun = Instant::now();
     loop {
         let status = containers.status(id)?;
         if let Status::Running(run) | Status::Paused(run) = &status
@@ -107,7 +108,8 @@ pub(super) fn open(engine: &Engine, id: &str, view: View) -> Result<Inside, Erro
                 let ids = if IdMap::is_single_here() { super::one_id::map(engine, &record, &layers_upwards(engine, &record)) } else { IdMap::default() };
                 return Ok(Inside { root, ids, without_user: false, _served: served, _lock: Some(lock) });
             }
-            Err(StateError::Busy(_)) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
+            // Another command's, or a monitor's that begins or ends.
+            Err(StateError::Busy(_)) => std::thread::sleep(Duration::from_millis(20)),
             Err(error) => return Err(error.into()),
         }
     }
@@ -182,11 +184,29 @@ fn stopped(engine: &Engine, record: &ContainerRecord, view: View) -> Result<(Own
     let mut mounts: Vec<&ResolvedMount> = record.config.mounts.iter().filter(|mount| mount.kind != MountKind::Tmpfs).collect();
     mounts.sort_by_key(|mount| Path::new(&mount.target).components().count());
     for mount in mounts {
+        fill(engine, record, mount, &root)?;
         attach(mount, &root).map_err(|errno| {
             Error::Storage(format!("mount {} on {} of the container: {errno}", mount.source, mount.target))
         })?;
     }
     Ok((root, served))
+}
+
+/// What a container's first start does before it mounts a new volume: files copied into it or out of it are then those
+/// that the container will see.
+fn fill(engine: &Engine, record: &ContainerRecord, mount: &ResolvedMount, root: &OwnedFd) -> Result<(), Error> {
+    let Some(dir) = super::mounts::fills(engine, mount) else { return Ok(()) };
+    let target = Path::new(&mount.target);
+    let here = IdMap::of_process("self").unwrap_or_default();
+    if here.is_single() {
+        return Ok(copy_up(&dir, root.as_fd(), target, None).map(drop)?);
+    }
+    // Without a map nobody knows yet whose the files will be: that start fills it.
+    let Some(ids) = super::plan::future_map(record, &here)? else { return Ok(()) };
+    // As at a start, who has no id in the container is its root.
+    let known = |extents: &[Extent], id| if outside_of(extents, id).is_some() { id } else { 0 };
+    let owners = |uid, gid| (outside(&ids.uids, known(&ids.uids, uid)), outside(&ids.gids, known(&ids.gids, gid)));
+    Ok(copy_up(&dir, root.as_fd(), target, Some(&owners)).map(drop)?)
 }
 
 /// As [`layers`], lowest first, and without those that are missing.

@@ -40,7 +40,7 @@ pub fn mount(engine: &Engine, name: &str) -> Result<PathBuf, Error> {
         return Ok(place);
     }
     // Nobody starts, removes or copies while we look and mount.
-    let _lock = containers.lock(&id)?;
+    let _lock = containers.wait_lock(&id, || containers.run_record(&id).is_some())?;
     let record = containers.read(&id)?;
     let lower = match &record.spec.image {
         ImageSource::Rootfs { path, overlay: false } => {

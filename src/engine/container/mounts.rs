@@ -1,7 +1,7 @@
 //! Which mounts a container has: image volumes, `-v`, `--mount`, `--tmpfs`, `--volumes-from`; volumes are made here.
 
 use std::os::fd::AsFd;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -61,6 +61,12 @@ pub(super) fn resolve(engine: &Engine, spec: &ContainerSpec, image: &ImageConfig
     }
     mounts.sort_by_key(|mount| Path::new(&mount.target).components().count());
     Ok(mounts)
+}
+
+/// The directory of the volume a mount fills from the image, if the volume still waits for that.
+pub(super) fn fills(engine: &Engine, mount: &ResolvedMount) -> Option<PathBuf> {
+    let fills = mount.kind == MountKind::Volume && !mount.options.no_copy && mount.subpath.is_empty();
+    fills.then(|| Volumes::new(&engine.paths).volume_dir(&mount.name))
 }
 
 fn replace(mounts: &mut Vec<ResolvedMount>, mount: ResolvedMount) {

@@ -285,6 +285,13 @@ fn is_cgroup2() -> bool {
     rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|stat| crate::sys::mount::magic(&stat) == 0x6367_7270)
 }
 
+/// The ids a stopped container will have, in those of the user's namespace `map`; none when they are chosen at its start.
+pub(super) fn future_map(record: &ContainerRecord, map: &IdMap) -> Result<Option<IdMap>, Error> {
+    let spaces = &record.spec.namespaces;
+    let chosen = spaces.uid_map.is_empty() && spaces.gid_map.is_empty() && matches!(spaces.user, UserNamespaceMode::Auto { .. });
+    if chosen { Ok(None) } else { container_map(map, spaces, None).map(Some) }
+}
+
 /// The container's own user namespace in ids of the user's.
 fn container_map(map: &IdMap, spec: &NamespaceSpec, chosen: Option<(u32, u32)>) -> Result<IdMap, Error> {
     if !spec.uid_map.is_empty() || !spec.gid_map.is_empty() {
@@ -297,8 +304,9 @@ fn container_map(map: &IdMap, spec: &NamespaceSpec, chosen: Option<(u32, u32)>) 
     match &spec.user {
         UserNamespaceMode::Private | UserNamespaceMode::Container(_) => Ok(map.identity()),
         UserNamespaceMode::KeepId { uid, gid } => {
-            let uid = uid.unwrap_or_else(|| rustix::process::getuid().as_raw());
-            let gid = gid.unwrap_or_else(|| rustix::process::getgid().as_raw());
+            // Of the map, not of this process, which may be root inside by now.
+            let own = |extents: &[Extent]| extents.iter().find(|extent| extent.inside == 0).map_or(0, |extent| extent.outside);
+            let (uid, gid) = (uid.unwrap_or_else(|| own(&map.uids)), gid.unwrap_or_else(|| own(&map.gids)));
             idmap::within(map, &idmap::keep(&map.uids, uid), &idmap::keep(&map.gids, gid))
         }
         UserNamespaceMode::NoMap => idmap::within(map, &idmap::skip(&map.uids, 1, None)?, &idmap::skip(&map.gids, 1, None)?),
@@ -528,6 +536,7 @@ fn process(record: &ContainerRecord, engine: &Engine, options: &SecurityOpts, wi
         rlimits: limits(engine, &spec.security.ulimits)?,
         umask: spec.process.umask.unwrap_or(0o022),
         oom_score_adj: spec.resources.oom_score_adj,
+        make_cwd: true,
         init: spec.process.init || engine.config.containers.init,
         one_id: None,
     })

@@ -11,15 +11,32 @@ use crate::state::{Containers, StateError, remove as delete};
 use super::attach::connect;
 use super::{inside, plan, stop};
 
-/// How long another command, or a monitor that writes its last record, is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-fn patient(containers: &Containers<'_>, id: &str) -> Result<Lock, StateError> {
-    let begun = Instant::now();
+/// The lock of the container, which has been ended with `force`; none if it is gone. Other commands, and monitors that
+/// begin or end, are waited for.
+fn take(engine: &Engine, id: &str, name: &str, options: &RemoveOptions) -> Result<Option<Lock>, Error> {
+    let containers = Containers::new(&engine.paths);
+    let runs = || containers.status(id).is_ok_and(|status| status.run().is_some());
     loop {
-        match containers.lock(id) {
-            Err(StateError::Busy(_)) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
-            other => return other,
+        if runs() {
+            if !options.force {
+                return Err(Error::Conflict(format!(
+                    "cannot remove container {name}: it is running; stop it first, or use -f"
+                )));
+            }
+            if let Ok((_, socket)) = connect(engine, id) {
+                let timeout = Some(stop::seconds(options.timeout).unwrap_or(0));
+                let request = Request::Stop { signal: None, timeout, remove: true, volumes: options.volumes };
+                stop::ask(&socket, &request)?;
+            }
+            if !engine.paths.container(id).exists() {
+                return Ok(None);
+            }
+        }
+        // It may come to run while we wait; one that is about to end is looked at again now and then.
+        let until = Instant::now() + Duration::from_millis(50);
+        match containers.wait_lock(id, || Instant::now() > until) {
+            Err(StateError::Busy(_)) => {}
+            other => return Ok(other.map(Some)?),
         }
     }
 }
@@ -44,34 +61,11 @@ pub fn sweep(engine: &Engine) -> Result<(), Error> {
 pub fn remove(engine: &Engine, name: &str, options: &RemoveOptions) -> Result<(), Error> {
     let containers = Containers::new(&engine.paths);
     let id = containers.find(name)?;
-    let status = containers.status(&id);
-    if let Ok(running) = status.as_ref().map(|status| status.run().is_some()) {
-        if running && !options.force {
-            return Err(Error::Conflict(format!(
-                "cannot remove container {name}: it is running; stop it first, or use -f"
-            )));
-        }
-        if running {
-            if let Ok((_, socket)) = connect(engine, &id) {
-                let timeout = Some(stop::seconds(options.timeout).unwrap_or(0));
-                let request = Request::Stop { signal: None, timeout, remove: true, volumes: options.volumes };
-                stop::ask(&socket, &request)?;
-            }
-            if !engine.paths.container(&id).exists() {
-                return Ok(());
-            }
-            stop::wait_unlocked(engine, &id)?;
-        }
+    if !engine.paths.container(&id).join("container.json").exists() {
+        // Under construction, or gone by now.
+        return Err(StateError::NotFound(name.to_owned()).into());
     }
-    let _lock = match containers.lock(&id) {
-        Err(StateError::Busy(_)) if options.force => {
-            // A monitor that is just starting or ending.
-            stop::wait_unlocked(engine, &id)?;
-            containers.lock(&id)?
-        }
-        Err(StateError::Busy(_)) => patient(&containers, &id)?,
-        other => other?,
-    };
+    let Some(_lock) = take(engine, &id, name, options)? else { return Ok(()) };
     super::cgroup::clear(engine, &id);
     // A damaged record is no reason to keep a container.
     let record = containers.read(&id).unwrap_or_default();

@@ -40,7 +40,9 @@ pub fn run(engine: &Engine, spec: ContainerSpec, image: Option<RunImage>, option
     let terminal = Terminal::open(!detach && record.spec.process.tty, interactive)?;
     let wishes = Wishes { attached: !detach, size: terminal.size(), ids: None };
     let socket = match begin(engine, spawned, record, &created.layers, wishes) {
-        Ok(socket) => socket,
+        Ok(Some(socket)) => socket,
+        Ok(None) if detach => return Ok(Outcome::Detached { id: created.record.id }),
+        Ok(None) => return Err(Error::Conflict(format!("another command has started container {}: attach to it", record.name))),
         Err(error) => {
             discard(engine, record);
             return Err(error);
@@ -62,7 +64,7 @@ fn discard(engine: &Engine, record: &crate::state::ContainerRecord) {
     }
     let containers = crate::state::Containers::new(&engine.paths);
     if engine.paths.container(&record.id).exists()
-        && let Ok(_lock) = containers.lock(&record.id)
+        && let Ok(_lock) = containers.wait_lock(&record.id, || containers.run_record(&record.id).is_some())
     {
         let volumes = super::plan::anonymous_volumes(record);
         crate::state::remove::container(&engine.paths, &record.id, &record.name, &engine.paths.log(&record.id), &volumes);

@@ -11,7 +11,7 @@ use crate::engine::{Engine, Error};
 use crate::monitor::protocol::{self, MAX_PACKET, Packet, Reply, Start};
 use crate::state::record::{ContainerRecord, Status};
 use crate::spec::container::UserNamespaceMode;
-use crate::state::Containers;
+use crate::state::{Containers, StateError};
 use crate::sys::process::{self, CStrings, Cloned};
 use crate::sys::socket;
 use crate::userns::IdMap;
@@ -22,6 +22,8 @@ use super::{cgroup, idmap, words};
 
 /// Inherited descriptors looked at.
 const INHERITED: i32 = 1024;
+/// Between two looks at a container that is about to be free.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
 
 /// A monitor that waits for its orders.
 #[derive(Debug)]
@@ -83,8 +85,8 @@ impl Spawned {
         None
     }
 
-    /// Hands over the orders and waits for the answer. Returns the conversation.
-    fn begin(self, start: &Start, fds: &[BorrowedFd<'_>]) -> Result<OwnedFd, Error> {
+    /// Hands over the orders and waits for the answer. Returns the conversation; none when the container runs already.
+    fn begin(self, start: &Start, fds: &[BorrowedFd<'_>]) -> Result<Option<OwnedFd>, Error> {
         let file = rustix::fs::memfd_create(c"start", rustix::fs::MemfdFlags::CLOEXEC)
             .map_err(|errno| Error::Internal(format!("memfd: {errno}")))?;
         let mut file = File::from(file);
@@ -98,7 +100,8 @@ impl Spawned {
         let _ = socket::send(self.socket.as_fd(), &[IoSlice::new(&[protocol::kind::START])], &all, true);
         let mut buffer = vec![0; MAX_PACKET + 1];
         match protocol::receive(self.socket.as_fd(), &mut buffer) {
-            Ok(Packet::Reply(Reply::Started { .. }, _)) => Ok(self.socket),
+            Ok(Packet::Reply(Reply::Started { .. }, _)) => Ok(Some(self.socket)),
+            Ok(Packet::Reply(Reply::Running, _)) => Ok(None),
             Ok(Packet::Reply(Reply::Failed(failure), _)) => Err(words::launch(&failure, &start.plan)),
             Ok(Packet::Reply(Reply::Error { message }, _)) => Err(Error::Runtime { message, hint: None }),
             Ok(Packet::End) => Err(Error::Internal("the monitor died before the container started".to_owned())),
@@ -108,14 +111,14 @@ impl Spawned {
     }
 }
 
-/// Starts a container whose monitor is spawned. Returns the conversation with the monitor.
+/// Starts a container whose monitor is spawned. Returns the conversation with the monitor; none when another one was faster.
 pub(super) fn begin(
     engine: &Engine,
     spawned: Spawned,
     record: &ContainerRecord,
     layers: &[std::path::PathBuf],
     wishes: Wishes,
-) -> Result<OwnedFd, Error> {
+) -> Result<Option<OwnedFd>, Error> {
     // systemd, if it is asked, works while the plan is made.
     let cgroup = cgroup::ask(engine, record, wishes, spawned.pid)?;
     // Held until the monitor has recorded which ids are taken.
@@ -126,7 +129,11 @@ pub(super) fn begin(
             UserNamespaceMode::Auto { size } => Some(idmap::choose(engine, map, size)?),
             _ => None,
         };
-        plan::start(engine, record, layers, map, Wishes { ids, ..wishes })
+        plan::start(engine, record, layers, map, Wishes { ids, ..wishes }).map_err(|error| {
+            // Nobody has its lock yet: what was to be written may have gone meanwhile.
+            let gone = !engine.paths.container(&record.id).exists();
+            if gone { Error::Conflict(crate::monitor::removed(&record.name)) } else { error }
+        })
     };
     let expected = crate::userns::expected(&engine.paths.run);
     let mut start = orders(&expected)?;
@@ -197,41 +204,83 @@ pub(super) fn open_init(engine: &Engine, name: &str) -> Result<OwnedFd, Error> {
     if crate::state::live::alive(init) { Ok(pidfd) } else { Err(not_running()) }
 }
 
-/// `start`: an existing container. `None` when not attached or detached from.
+/// `start`: an existing container. `None` when not attached or detached from. What works on it is waited for, and one that
+/// runs already is fine.
 ///
 /// # Errors
 /// Launch errors; see [`Error::kind`].
 pub fn start(engine: &Engine, name: &str, options: &StartOptions) -> Result<Option<i32>, Error> {
-    let entry = Containers::new(&engine.paths).get(name)?;
-    match entry.status {
-        Status::Created | Status::Exited(_) => {}
-        Status::Running(_) | Status::Restarting(..) => {
-            if options.attach {
-                let attach = crate::engine::options::AttachOptions {
-                    no_stdin: !options.interactive,
-                    sig_proxy: options.sig_proxy,
-                    detach_keys: options.detach_keys.clone(),
-                };
-                return attach::attach(engine, name, &attach);
+    let containers = Containers::new(&engine.paths);
+    let id = containers.find(name)?;
+    // The plan of a second one would overwrite files of the first.
+    let turn = containers.turn_to_start(&id)?;
+    loop {
+        let entry = match containers.get(&id) {
+            Err(StateError::NotFound(_)) => {
+                drop(std::fs::remove_dir(engine.paths.container_run(&id)));
+                return Err(Error::Conflict(crate::monitor::removed(name)));
             }
-            return Ok(None);
+            other => other?,
+        };
+        match entry.status {
+            // Another command's, or a monitor's that is about to go.
+            Status::Created | Status::Exited(_) if containers.is_locked(&id) => std::thread::sleep(PAUSE),
+            Status::Created | Status::Exited(_) => {
+                if let Some(started) = start_stopped(engine, entry.record, options)? {
+                    drop(turn);
+                    return started.follow(engine, options);
+                }
+            }
+            Status::Running(_) | Status::Restarting(..) => {
+                drop(turn);
+                return join(engine, &id, options);
+            }
+            Status::Paused(_) => return Err(Error::Conflict(format!("container {name} is paused: unpause it instead"))),
         }
-        Status::Paused(_) => return Err(Error::Conflict(format!("container {name} is paused: unpause it instead"))),
     }
-    let record = entry.record;
-    let spawned = spawn(&engine.paths.run)?;
-    let layers = layers_of(engine, &record)?;
-    let attached = options.attach;
-    let terminal = Terminal::open(attached && record.spec.process.tty, options.interactive)?;
-    let wishes = Wishes { attached, size: terminal.size(), ids: None };
-    let socket = begin(engine, spawned, &record, &layers, wishes)?;
-    if !attached {
+}
+
+/// `start` of a container that runs.
+fn join(engine: &Engine, id: &str, options: &StartOptions) -> Result<Option<i32>, Error> {
+    if !options.attach {
         return Ok(None);
     }
-    let keys = attach::keys(engine, &record, options.detach_keys.as_deref())?;
-    match attach::relay(&socket, &terminal, options.interactive, options.sig_proxy, &keys)? {
-        Ended::Exited(code) => Ok(Some(code)),
-        Ended::Detached => Ok(None),
+    let attach = crate::engine::options::AttachOptions {
+        no_stdin: !options.interactive,
+        sig_proxy: options.sig_proxy,
+        detach_keys: options.detach_keys.clone(),
+    };
+    attach::attach(engine, id, &attach)
+}
+
+/// A container this command has started.
+struct Started {
+    socket: OwnedFd,
+    terminal: Terminal,
+    record: ContainerRecord,
+}
+
+/// Starts one that does not run; `None` if another command was faster.
+fn start_stopped(engine: &Engine, record: ContainerRecord, options: &StartOptions) -> Result<Option<Started>, Error> {
+    let spawned = spawn(&engine.paths.run)?;
+    let layers = layers_of(engine, &record)?;
+    let terminal = Terminal::open(options.attach && record.spec.process.tty, options.interactive)?;
+    let wishes = Wishes { attached: options.attach, size: terminal.size(), ids: None };
+    let socket = begin(engine, spawned, &record, &layers, wishes)?;
+    Ok(socket.map(|socket| Started { socket, terminal, record }))
+}
+
+impl Started {
+    /// Passes its streams on, if that was asked for.
+    fn follow(self, engine: &Engine, options: &StartOptions) -> Result<Option<i32>, Error> {
+        if !options.attach {
+            return Ok(None);
+        }
+        let keys = attach::keys(engine, &self.record, options.detach_keys.as_deref())?;
+        match attach::relay(&self.socket, &self.terminal, options.interactive, options.sig_proxy, &keys)? {
+            Ended::Exited(code) => Ok(Some(code)),
+            Ended::Detached => Ok(None),
+        }
     }
 }
 

@@ -80,15 +80,7 @@ fn wait_end(engine: &Engine, id: &str) {
 pub fn restart(engine: &Engine, name: &str, options: &StopOptions) -> Result<(), Error> {
     let entry = Containers::new(&engine.paths).get(name)?;
     stop(engine, &entry.record.id, options)?;
-    wait_unlocked(engine, &entry.record.id)?;
     super::start::start(engine, &entry.record.id, &StartOptions::default()).map(drop)
-}
-
-/// Waits for a monitor that has told its end to be really gone.
-pub(super) fn wait_unlocked(engine: &Engine, id: &str) -> Result<(), Error> {
-    let file = Containers::new(&engine.paths).lock_file(id)?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
-        .map_err(|errno| Error::Internal(format!("lock: {errno}")))
 }
 
 /// Freezes all processes of a running container, or thaws them.

@@ -85,6 +85,16 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
 
 /// What went wrong when a process was started in a running container.
 pub(super) fn exec(failure: &Failure, process: &Process) -> Error {
+    let errno = failure.errno();
+    if failure.step == Step::WorkDir && matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) {
+        let message = format!(
+            "cannot change to the working directory {}: {}; exec does not make it: name one that is in the container with -w",
+            failure.detail,
+            text(errno)
+        );
+        // As for a program that is not there: podman's 127.
+        return Error::Launch { step: "WorkDir".to_owned(), exec: true, errno: failure.errno, message };
+    }
     launch(failure, &Plan { process: process.clone(), ..Plan::default() })
 }
 

@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::options::{RemoveImageOptions, RemoveOptions};
-use super::{Engine, Error};
+use super::{Engine, Error, Kind};
 use crate::format::{duration, size, time};
 use crate::image::store::RemoveReport;
 use crate::image::{Image, ImageStore, LayerStore, Removal, StoreError};
@@ -122,6 +122,21 @@ pub fn remove(engine: &Engine, name: &str, options: &RemoveImageOptions) -> Resu
     let untagged = report.untagged.iter().map(|name| format!("Untagged: {}", name.familiar()));
     let deleted = report.deleted.iter().map(|id| format!("Deleted: {id}"));
     Ok(untagged.chain(deleted).collect())
+}
+
+/// `run --rmi`: takes away the name a container was made by, and the image with its last name. What another container or
+/// image uses stays, and so does a name that was given to another image meanwhile.
+///
+/// # Errors
+/// What the file systems say.
+pub fn remove_unused(engine: &Engine, name: &str, id: &Digest) -> Result<(), Error> {
+    if users(engine)?(id).is_some() || store(engine).resolve_id(name).ok().as_ref() != Some(id) {
+        return Ok(());
+    }
+    match remove(engine, name, &RemoveImageOptions::default()) {
+        Err(error) if !matches!(error.kind(), Kind::Conflict | Kind::NotFound) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Tells which container uses an image.

@@ -217,8 +217,11 @@ pub struct Process {
     pub argv: Vec<String>,
     /// `K=V`.
     pub env: Vec<String>,
-    /// Working directory; made if it is missing.
+    /// Working directory.
     pub cwd: String,
+    /// One that is missing is made: for a container, as docker does, not for an exec, where it is a slip of the user's.
+    #[serde(default)]
+    pub make_cwd: bool,
     /// As typed or as in the image: `name|uid[:group|gid]`; looked up inside the container.
     pub user: String,
     /// Supplementary groups, names or ids.

@@ -34,7 +34,7 @@ pub(crate) struct CpArgs {
 impl Verb for CpArgs {
     const SUMMARY: &'static str = "Copy files between a container and the host";
     const OPERANDS: &'static str = "[OPTIONS] CONTAINER:PATH PATH|- | PATH|- CONTAINER:PATH";
-    const DESCRIPTION: &'static str = "- is a tar archive on standard input or output. The rules for trailing slashes and existing directories are docker's.";
+    const DESCRIPTION: &'static str = "- is a tar archive on standard input or output; one that comes in may be compressed with gzip, bzip2, xz or zstd. The rules for trailing slashes and existing directories are docker's.";
     const EXAMPLES: &'static str = "\
 # Out of a container, running or not
 $ kelp cp web:/etc/nginx ./nginx
@@ -51,7 +51,7 @@ $ tar c site | kelp cp - web:/srv";
             return Err(UsageError::new("the archive is missing: pipe one in").into());
         }
         let options = CopyOptions { archive, follow_link, overwrite };
-        let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+        let (mut input, mut output) = (std::io::stdin(), std::io::stdout().lock());
         let report = cp::copy(context.engine()?, &from, &to, &options, (&mut input, &mut output))?;
         for path in &report.skipped {
             context.warn(format_args!("skipped {}: it cannot be made here", path.display()));

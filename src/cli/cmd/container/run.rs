@@ -9,10 +9,10 @@ use crate::cli::verb::Verb;
 use crate::cli::progress::{Progress, Pull};
 use crate::cli::{exit, ui};
 use crate::engine::container::run::{self, Outcome};
-use crate::engine::options::RemoveImageOptions;
-use crate::engine::{Kind, image};
+use crate::engine::image;
 use crate::engine::options::{RunOptions, Streams};
 use crate::spec::ContainerSpec;
+use crate::spec::container::ImageSource;
 
 /// Flags of `run`.
 #[derive(Debug, Default, clap::Args)]
@@ -93,18 +93,20 @@ $ echo data | kelp run --rm -i alpine tr a-z A-Z";
         let engine = context.engine()?;
         let progress = Progress::new(options.create.pull.quiet);
         let found = image::for_run(engine, &spec.image, &options.create.pull, &Pull::new(progress))?;
-        let used = spec.lifecycle.remove_image.then(|| found.as_ref().map(|image| image.record.id.to_string())).flatten();
+        let used = match (&spec.image, &found) {
+            (ImageSource::Image(name), Some(image)) if spec.lifecycle.remove_image => Some((name.clone(), image.record.id.clone())),
+            _ => None,
+        };
         match run::run(engine, spec, found, &options)? {
             Outcome::Detached { id } => {
                 ui::line(id)?;
                 Ok(Exit::OK)
             }
             Outcome::Exited { code } => {
-                if let Some(id) = used {
-                    match image::remove(engine, &id, &RemoveImageOptions { force: true, ..RemoveImageOptions::default() }) {
-                        Err(error) if !matches!(error.kind(), Kind::Conflict | Kind::NotFound) => context.warn(error),
-                        _ => {}
-                    }
+                if let Some((name, id)) = used
+                    && let Err(error) = image::remove_unused(engine, &name, &id)
+                {
+                    context.warn(error);
                 }
                 Ok(exit::status(code))
             }
