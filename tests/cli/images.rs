@@ -313,7 +313,7 @@ fn a_damaged_record_hides_no_other_image() {
     kelp.run(["run", "--name", "c", "--network", "none", "busybox", "touch", "/x"]).success();
     let made = kelp.ok(["commit", "c", "made"]);
     let record = kelp.data().join("images").join(made.trim_start_matches("sha256:")).join("image.json");
-    std::fs::set_permissions(&record, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&record, std::fs::Permissions::from_mode(0o000)).unwrap();
     let listed = kelp.run(["images", "--format", "{{.Repository}}"]);
     listed.success().stdout("busybox").stderr_has("image.json").stderr_has("denied");
     kelp.run(["info", "--format", "{{.Images}}"]).success().stdout("1");
