@@ -1765,7 +1765,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__container__subcmd__create)
-            opts="-e -w -u -t -i -l -v -p -P -h -m -c -q -a --env --env-file --env-host --unsetenv --unsetenv-all --entrypoint --workdir --user --group-add --tty --interactive --init --umask --tz --label --label-file --annotation --volume --mount --tmpfs --volumes-from --read-only --read-only-tmpfs --shm-size --device --image-volume --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --hostname --domainname --add-host --host-access --dns --dns-search --dns-opt --dns-option --no-hosts --no-hostname --http-proxy --privileged --cap-add --cap-drop --security-opt --sysctl --ulimit --fake-ids --pid --ipc --uts --cgroupns --userns --uidmap --gidmap --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --log-driver --log-opt --rm --restart --stop-signal --stop-timeout --timeout --cidfile --pidfile --conmon-pidfile --health-cmd --health-interval --health-retries --health-timeout --health-start-period --health-start-interval --health-on-failure --no-healthcheck --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --pull --rootfs --name --replace --attach --help"
+            opts="-e -w -u -t -i -l -v -p -P -h -m -c -q -a --env --env-file --env-host --unsetenv --unsetenv-all --entrypoint --workdir --user --group-add --passwd --passwd-entry --group-entry --tty --interactive --init --umask --tz --label --label-file --annotation --volume --mount --tmpfs --volumes-from --read-only --read-only-tmpfs --shm-size --device --image-volume --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --hostname --domainname --add-host --host-access --dns --dns-search --dns-opt --dns-option --no-hosts --no-hostname --http-proxy --privileged --cap-add --cap-drop --security-opt --sysctl --ulimit --fake-ids --pid --ipc --uts --cgroupns --userns --uidmap --gidmap --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --log-driver --log-opt --rm --restart --stop-signal --stop-timeout --timeout --cidfile --pidfile --conmon-pidfile --health-cmd --health-interval --health-retries --health-timeout --health-start-period --health-start-interval --health-on-failure --no-healthcheck --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --pull --rootfs --name --replace --attach --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1808,6 +1808,14 @@ _kelp() {
                     return 0
                     ;;
                 --group-add)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passwd-entry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --group-entry)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2573,7 +2581,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__container__subcmd__run)
-            opts="-e -w -u -t -i -l -v -p -P -h -m -c -q -a -d --env --env-file --env-host --unsetenv --unsetenv-all --entrypoint --workdir --user --group-add --tty --interactive --init --umask --tz --label --label-file --annotation --volume --mount --tmpfs --volumes-from --read-only --read-only-tmpfs --shm-size --device --image-volume --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --hostname --domainname --add-host --host-access --dns --dns-search --dns-opt --dns-option --no-hosts --no-hostname --http-proxy --privileged --cap-add --cap-drop --security-opt --sysctl --ulimit --fake-ids --pid --ipc --uts --cgroupns --userns --uidmap --gidmap --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --log-driver --log-opt --rm --restart --stop-signal --stop-timeout --timeout --cidfile --pidfile --conmon-pidfile --health-cmd --health-interval --health-retries --health-timeout --health-start-period --health-start-interval --health-on-failure --no-healthcheck --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --pull --rootfs --name --replace --attach --detach --detach-keys --sig-proxy --preserve-fds --rmi --help"
+            opts="-e -w -u -t -i -l -v -p -P -h -m -c -q -a -d --env --env-file --env-host --unsetenv --unsetenv-all --entrypoint --workdir --user --group-add --passwd --passwd-entry --group-entry --tty --interactive --init --umask --tz --label --label-file --annotation --volume --mount --tmpfs --volumes-from --read-only --read-only-tmpfs --shm-size --device --image-volume --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --hostname --domainname --add-host --host-access --dns --dns-search --dns-opt --dns-option --no-hosts --no-hostname --http-proxy --privileged --cap-add --cap-drop --security-opt --sysctl --ulimit --fake-ids --pid --ipc --uts --cgroupns --userns --uidmap --gidmap --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --log-driver --log-opt --rm --restart --stop-signal --stop-timeout --timeout --cidfile --pidfile --conmon-pidfile --health-cmd --health-interval --health-retries --health-timeout --health-start-period --health-start-interval --health-on-failure --no-healthcheck --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --pull --rootfs --name --replace --attach --detach --detach-keys --sig-proxy --preserve-fds --rmi --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2616,6 +2624,14 @@ _kelp() {
                     return 0
                     ;;
                 --group-add)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passwd-entry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --group-entry)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3161,7 +3177,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__create)
-            opts="-e -w -u -t -i -l -v -p -P -h -m -c -q -a --env --env-file --env-host --unsetenv --unsetenv-all --entrypoint --workdir --user --group-add --tty --interactive --init --umask --tz --label --label-file --annotation --volume --mount --tmpfs --volumes-from --read-only --read-only-tmpfs --shm-size --device --image-volume --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --hostname --domainname --add-host --host-access --dns --dns-search --dns-opt --dns-option --no-hosts --no-hostname --http-proxy --privileged --cap-add --cap-drop --security-opt --sysctl --ulimit --fake-ids --pid --ipc --uts --cgroupns --userns --uidmap --gidmap --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --log-driver --log-opt --rm --restart --stop-signal --stop-timeout --timeout --cidfile --pidfile --conmon-pidfile --health-cmd --health-interval --health-retries --health-timeout --health-start-period --health-start-interval --health-on-failure --no-healthcheck --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --pull --rootfs --name --replace --attach --help"
+            opts="-e -w -u -t -i -l -v -p -P -h -m -c -q -a --env --env-file --env-host --unsetenv --unsetenv-all --entrypoint --workdir --user --group-add --passwd --passwd-entry --group-entry --tty --interactive --init --umask --tz --label --label-file --annotation --volume --mount --tmpfs --volumes-from --read-only --read-only-tmpfs --shm-size --device --image-volume --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --hostname --domainname --add-host --host-access --dns --dns-search --dns-opt --dns-option --no-hosts --no-hostname --http-proxy --privileged --cap-add --cap-drop --security-opt --sysctl --ulimit --fake-ids --pid --ipc --uts --cgroupns --userns --uidmap --gidmap --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --log-driver --log-opt --rm --restart --stop-signal --stop-timeout --timeout --cidfile --pidfile --conmon-pidfile --health-cmd --health-interval --health-retries --health-timeout --health-start-period --health-start-interval --health-on-failure --no-healthcheck --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --pull --rootfs --name --replace --attach --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3204,6 +3220,14 @@ _kelp() {
                     return 0
                     ;;
                 --group-add)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passwd-entry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --group-entry)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -5835,7 +5859,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__run)
-            opts="-e -w -u -t -i -l -v -p -P -h -m -c -q -a -d --env --env-file --env-host --unsetenv --unsetenv-all --entrypoint --workdir --user --group-add --tty --interactive --init --umask --tz --label --label-file --annotation --volume --mount --tmpfs --volumes-from --read-only --read-only-tmpfs --shm-size --device --image-volume --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --hostname --domainname --add-host --host-access --dns --dns-search --dns-opt --dns-option --no-hosts --no-hostname --http-proxy --privileged --cap-add --cap-drop --security-opt --sysctl --ulimit --fake-ids --pid --ipc --uts --cgroupns --userns --uidmap --gidmap --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --log-driver --log-opt --rm --restart --stop-signal --stop-timeout --timeout --cidfile --pidfile --conmon-pidfile --health-cmd --health-interval --health-retries --health-timeout --health-start-period --health-start-interval --health-on-failure --no-healthcheck --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --pull --rootfs --name --replace --attach --detach --detach-keys --sig-proxy --preserve-fds --rmi --help"
+            opts="-e -w -u -t -i -l -v -p -P -h -m -c -q -a -d --env --env-file --env-host --unsetenv --unsetenv-all --entrypoint --workdir --user --group-add --passwd --passwd-entry --group-entry --tty --interactive --init --umask --tz --label --label-file --annotation --volume --mount --tmpfs --volumes-from --read-only --read-only-tmpfs --shm-size --device --image-volume --net --network --ip --ip6 --mac-address --net-alias --network-alias --link --publish --publish-all --expose --hostname --domainname --add-host --host-access --dns --dns-search --dns-opt --dns-option --no-hosts --no-hostname --http-proxy --privileged --cap-add --cap-drop --security-opt --sysctl --ulimit --fake-ids --pid --ipc --uts --cgroupns --userns --uidmap --gidmap --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --log-driver --log-opt --rm --restart --stop-signal --stop-timeout --timeout --cidfile --pidfile --conmon-pidfile --health-cmd --health-interval --health-retries --health-timeout --health-start-period --health-start-interval --health-on-failure --no-healthcheck --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --pull --rootfs --name --replace --attach --detach --detach-keys --sig-proxy --preserve-fds --rmi --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5878,6 +5902,14 @@ _kelp() {
                     return 0
                     ;;
                 --group-add)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passwd-entry)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --group-entry)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

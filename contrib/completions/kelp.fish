@@ -95,6 +95,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand run" -l entrypoint -d 'Program
 complete -c kelp -n "__fish_kelp_using_subcommand run" -s w -l workdir -d 'Directory to run in' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -s u -l user -d 'User, and group, to run as: names of the image or numbers' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l group-add -d 'A further group; keep-groups keeps the caller\'s' -r
+complete -c kelp -n "__fish_kelp_using_subcommand run" -l passwd-entry -d 'The line added to /etc/passwd, with $USERNAME, $UID, $GID, $NAME and $HOME; implies --passwd' -r
+complete -c kelp -n "__fish_kelp_using_subcommand run" -l group-entry -d 'The line added to /etc/group, with $GROUPNAME, $GID and $USERLIST; implies --passwd' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l umask -d 'File mode mask of the process, octal' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l tz -d 'Time zone; local is the host\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -s l -l label -d 'Label on the container' -r
@@ -148,7 +150,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand run" -l pids-limit -d 'Number 
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l oom-score-adj -d 'Preference to be killed when memory is scarce, -1000 to 1000' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l cgroup-parent -d 'Control group to put the container\'s under' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l log-driver -d 'Keep output with this driver: k8s-file (also called json-file), journald, passthrough or none' -r
-complete -c kelp -n "__fish_kelp_using_subcommand run" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT or path=FILE' -r
+complete -c kelp -n "__fish_kelp_using_subcommand run" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and has no buffer that could lose lines, so blocking and non-blocking are the same' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l restart -d 'Start it again when it ends: no, on-failure[:N], always, unless-stopped' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l stop-signal -d 'Signal that asks it to end' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l stop-timeout -d 'Seconds it has to end before it is killed' -r
@@ -179,6 +181,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand run" -l detach-keys -d 'Keys t
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l preserve-fds -d 'Pass so many descriptors after 2 into the container' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l env-host -d 'Give the container all of the caller\'s variables'
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l unsetenv-all -d 'Take away all variables of the image'
+complete -c kelp -n "__fish_kelp_using_subcommand run" -l passwd -d 'Add the user and its group to the image\'s /etc/passwd and /etc/group where they are not in it'
 complete -c kelp -n "__fish_kelp_using_subcommand run" -s t -l tty -d 'Connect a terminal'
 complete -c kelp -n "__fish_kelp_using_subcommand run" -s i -l interactive -d 'Pass standard input on'
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l init -d 'Run an init that reaps and passes signals on as process 1'
@@ -241,6 +244,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand create" -l entrypoint -d 'Prog
 complete -c kelp -n "__fish_kelp_using_subcommand create" -s w -l workdir -d 'Directory to run in' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -s u -l user -d 'User, and group, to run as: names of the image or numbers' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l group-add -d 'A further group; keep-groups keeps the caller\'s' -r
+complete -c kelp -n "__fish_kelp_using_subcommand create" -l passwd-entry -d 'The line added to /etc/passwd, with $USERNAME, $UID, $GID, $NAME and $HOME; implies --passwd' -r
+complete -c kelp -n "__fish_kelp_using_subcommand create" -l group-entry -d 'The line added to /etc/group, with $GROUPNAME, $GID and $USERLIST; implies --passwd' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l umask -d 'File mode mask of the process, octal' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l tz -d 'Time zone; local is the host\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -s l -l label -d 'Label on the container' -r
@@ -294,7 +299,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand create" -l pids-limit -d 'Numb
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l oom-score-adj -d 'Preference to be killed when memory is scarce, -1000 to 1000' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l cgroup-parent -d 'Control group to put the container\'s under' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l log-driver -d 'Keep output with this driver: k8s-file (also called json-file), journald, passthrough or none' -r
-complete -c kelp -n "__fish_kelp_using_subcommand create" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT or path=FILE' -r
+complete -c kelp -n "__fish_kelp_using_subcommand create" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and has no buffer that could lose lines, so blocking and non-blocking are the same' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l restart -d 'Start it again when it ends: no, on-failure[:N], always, unless-stopped' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l stop-signal -d 'Signal that asks it to end' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l stop-timeout -d 'Seconds it has to end before it is killed' -r
@@ -323,6 +328,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand create" -l name -d 'Name of th
 complete -c kelp -n "__fish_kelp_using_subcommand create" -s a -l attach -d 'Connect only these: stdin, stdout, stderr' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l env-host -d 'Give the container all of the caller\'s variables'
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l unsetenv-all -d 'Take away all variables of the image'
+complete -c kelp -n "__fish_kelp_using_subcommand create" -l passwd -d 'Add the user and its group to the image\'s /etc/passwd and /etc/group where they are not in it'
 complete -c kelp -n "__fish_kelp_using_subcommand create" -s t -l tty -d 'Connect a terminal'
 complete -c kelp -n "__fish_kelp_using_subcommand create" -s i -l interactive -d 'Pass standard input on'
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l init -d 'Run an init that reaps and passes signals on as process 1'
@@ -725,6 +731,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -s w -l workdir -d 'Directory to run in' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -s u -l user -d 'User, and group, to run as: names of the image or numbers' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l group-add -d 'A further group; keep-groups keeps the caller\'s' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l passwd-entry -d 'The line added to /etc/passwd, with $USERNAME, $UID, $GID, $NAME and $HOME; implies --passwd' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l group-entry -d 'The line added to /etc/group, with $GROUPNAME, $GID and $USERLIST; implies --passwd' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l umask -d 'File mode mask of the process, octal' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l tz -d 'Time zone; local is the host\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -s l -l label -d 'Label on the container' -r
@@ -778,7 +786,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-score-adj -d 'Preference to be killed when memory is scarce, -1000 to 1000' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroup-parent -d 'Control group to put the container\'s under' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l log-driver -d 'Keep output with this driver: k8s-file (also called json-file), journald, passthrough or none' -r
-complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT or path=FILE' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and has no buffer that could lose lines, so blocking and non-blocking are the same' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l restart -d 'Start it again when it ends: no, on-failure[:N], always, unless-stopped' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-signal -d 'Signal that asks it to end' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-timeout -d 'Seconds it has to end before it is killed' -r
@@ -807,6 +815,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -s a -l attach -d 'Connect only these: stdin, stdout, stderr' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l env-host -d 'Give the container all of the caller\'s variables'
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l unsetenv-all -d 'Take away all variables of the image'
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l passwd -d 'Add the user and its group to the image\'s /etc/passwd and /etc/group where they are not in it'
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -s t -l tty -d 'Connect a terminal'
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -s i -l interactive -d 'Pass standard input on'
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l init -d 'Run an init that reaps and passes signals on as process 1'
@@ -948,6 +957,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -s w -l workdir -d 'Directory to run in' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -s u -l user -d 'User, and group, to run as: names of the image or numbers' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l group-add -d 'A further group; keep-groups keeps the caller\'s' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l passwd-entry -d 'The line added to /etc/passwd, with $USERNAME, $UID, $GID, $NAME and $HOME; implies --passwd' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l group-entry -d 'The line added to /etc/group, with $GROUPNAME, $GID and $USERLIST; implies --passwd' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l umask -d 'File mode mask of the process, octal' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l tz -d 'Time zone; local is the host\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -s l -l label -d 'Label on the container' -r
@@ -1001,7 +1012,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-score-adj -d 'Preference to be killed when memory is scarce, -1000 to 1000' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroup-parent -d 'Control group to put the container\'s under' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l log-driver -d 'Keep output with this driver: k8s-file (also called json-file), journald, passthrough or none' -r
-complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT or path=FILE' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and has no buffer that could lose lines, so blocking and non-blocking are the same' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l restart -d 'Start it again when it ends: no, on-failure[:N], always, unless-stopped' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-signal -d 'Signal that asks it to end' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-timeout -d 'Seconds it has to end before it is killed' -r
@@ -1032,6 +1043,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l preserve-fds -d 'Pass so many descriptors after 2 into the container' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l env-host -d 'Give the container all of the caller\'s variables'
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l unsetenv-all -d 'Take away all variables of the image'
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l passwd -d 'Add the user and its group to the image\'s /etc/passwd and /etc/group where they are not in it'
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -s t -l tty -d 'Connect a terminal'
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -s i -l interactive -d 'Pass standard input on'
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l init -d 'Run an init that reaps and passes signals on as process 1'

@@ -125,6 +125,8 @@ impl Failure {
 /// The status of a failure.
 pub fn code(kind: Kind, family: Family) -> Exit {
     match (family, kind) {
+        (_, Kind::Unwritten(0)) => Exit::KELP,
+        (_, Kind::Unwritten(code)) => status(code),
         (_, Kind::Usage) | (Family::Run | Family::Exists, _) if !matches!(kind, Kind::CannotExec | Kind::NoProgram) => {
             Exit::KELP
         }
@@ -165,6 +167,8 @@ mod tests {
             (Family::Run, Kind::Setup, 125),
             (Family::Run, Kind::CannotExec, 126),
             (Family::Run, Kind::NoProgram, 127),
+            (Family::Run, Kind::Unwritten(0), 125),
+            (Family::Run, Kind::Unwritten(3), 3),
             (Family::Remove, Kind::NotFound, 1),
             (Family::Remove, Kind::Conflict, 2),
             (Family::Remove, Kind::Usage, 125),

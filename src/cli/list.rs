@@ -75,6 +75,8 @@ pub struct ListOptions {
 #[derive(Debug, Clone, Default)]
 pub struct Row {
     fields: serde_json::Map<String, serde_json::Value>,
+    /// For templates only: JSON has docker's fields and no others.
+    more: serde_json::Map<String, serde_json::Value>,
     labels: Vec<(String, String)>,
 }
 
@@ -87,9 +89,15 @@ impl Row {
     /// A row of the fields of a JSON object, as the engine lists them.
     #[must_use]
     pub fn from_json(json: serde_json::Value, labels: &std::collections::BTreeMap<String, String>) -> Self {
-        let fields = if let serde_json::Value::Object(fields) = json { fields } else { serde_json::Map::new() };
+        let fields = object(json);
         let labels = labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        Self { fields, labels }
+        Self { fields, labels, ..Self::default() }
+    }
+
+    /// Adds fields for templates only.
+    #[must_use]
+    pub fn with_more(self, json: serde_json::Value) -> Self {
+        Self { more: object(json), ..self }
     }
 
     /// Sets a field.
@@ -196,9 +204,15 @@ fn json(row: &Row) -> String {
     serde_json::Value::Object(row.fields.clone()).to_string()
 }
 
+fn object(json: serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
+    if let serde_json::Value::Object(fields) = json { fields } else { serde_json::Map::new() }
+}
+
 fn data(row: &Row) -> Data {
     let labels = row.labels.iter().map(|(k, v)| (k.as_str(), v.as_str()));
-    Data::new(&serde_json::Value::Object(row.fields.clone())).with_labels(labels)
+    let mut fields = row.more.clone();
+    fields.extend(row.fields.clone());
+    Data::new(&serde_json::Value::Object(fields)).with_labels(labels)
 }
 
 fn default_table(listing: &Listing, rows: &[Row], options: &ListOptions) -> String {

@@ -46,8 +46,11 @@ fn pages() -> BTreeMap<String, String> {
     pages
 }
 
+/// groff knows the apostrophe that is no quote by a name; what does not is told.
+const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
+
 fn title(name: &str) -> String {
-    format!(".TH \"{}\" 1 \"\" \"kelp\" \"kelp manual\"\n", name.to_uppercase())
+    format!("{APOSTROPHE}.TH \"{}\" 1 \"\" \"kelp\" \"kelp manual\"\n", name.to_uppercase())
 }
 
 fn escape(text: &str) -> String {
@@ -59,7 +62,7 @@ fn options(command: &Command) -> String {
     let mut text = Vec::new();
     clap_mangen::Man::new(command.clone()).render_options_section(&mut text).expect("writing to memory");
     let text = String::from_utf8(text).expect("roff is UTF-8");
-    // clap_mangen puts the macros for apostrophes before each section.
+    // clap_mangen puts the macros for apostrophes before each section; they are on top of the page.
     text.lines().filter(|line| !line.starts_with(".ie \\n(.g") && !line.starts_with(".el .ds")).map(|line| format!("{line}\n")).collect()
 }
 
@@ -143,6 +146,16 @@ fn check(dir: &str, wanted: &BTreeMap<String, String>) {
 #[test]
 fn manual_pages_are_fresh() {
     check("man", &pages());
+}
+
+#[test]
+fn an_apostrophe_is_defined_before_it_is_used() {
+    let pages = pages();
+    assert!(pages.values().any(|page| page.contains("\\*(Aq")));
+    for (name, page) in pages {
+        let used = page.find("\\*(Aq");
+        assert!(used.is_none() || page.find(".ds Aq ").is_some_and(|defined| Some(defined) < used), "{name}");
+    }
 }
 
 #[test]

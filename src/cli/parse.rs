@@ -102,3 +102,47 @@ fn help(command: clap::Command) -> String {
     let about = command.get_long_about().or_else(|| command.get_about()).cloned();
     command.about(about.unwrap_or_default()).render_help().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> Result<Box<ArgMatches>, String> {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        match parse(&words).map_err(|error| error.message)? {
+            Typed::Verb { matches, .. } => Ok(matches),
+            Typed::Help(_) | Typed::Version => Err("no verb".to_owned()),
+        }
+    }
+
+    fn value(words: &[&str], name: &str) -> Result<String, String> {
+        let matches = read(words)?;
+        let raw = matches.get_raw(name).and_then(|mut values| values.next()).map(|value| value.to_string_lossy().into_owned());
+        raw.ok_or_else(|| format!("no {name}"))
+    }
+
+    #[test]
+    fn a_flag_that_needs_a_value_gets_the_next_word() {
+        for (words, name, wanted) in [
+            (&["ps", "--format", "-{{.ID}}"][..], "format", "-{{.ID}}"),
+            (&["commit", "-m", "- fixed", "c", "image"], "message", "- fixed"),
+            (&["run", "-e", "-x=1", "image"], "env", "-x=1"),
+            (&["run", "-itu", "-1", "image"], "user", "-1"),
+            (&["run", "--name", "--rm", "image"], "name", "--rm"),
+            (&["run", "--name", "a", "image", "-x", "--name", "b"], "name", "a"),
+        ] {
+            assert_eq!(value(words, name).as_deref(), Ok(wanted), "{words:?}");
+        }
+        let wrong = read(&["ps", "--log-level", "-1"]).map(drop);
+        assert!(wrong.as_ref().is_err_and(|message| message.contains("\"-1\" for --log-level")), "{wrong:?}");
+    }
+
+    #[test]
+    fn other_flags_take_none_of_the_words_after_them() {
+        let matches = read(&["run", "--rm", "-i", "image", "-x"]).expect("flags end at the image");
+        assert_eq!(matches.get_raw("words").map(|words| words.count()), Some(2));
+        assert!(read(&["run", "--rm", "-x", "image"]).is_err_and(|message| message.contains("'x' in -x")));
+        assert!(read(&["build", "--pull", "-q", "."]).is_ok());
+        assert!(read(&["ps", "--format"]).is_err_and(|message| message == "flag needs an argument: --format"));
+    }
+}

@@ -82,9 +82,8 @@ impl Leaf {
         let command = (self.args)(Command::new(self.name).bin_name(format!("{path} {}", self.name)))
             .no_binary_name(true)
             .args_override_self(true)
-            .disable_help_flag(true)
-            .mut_args(loosen);
-        super::globals::add_hidden(with_help(command))
+            .disable_help_flag(true);
+        super::globals::add_hidden(with_help(command)).mut_args(loosen)
     }
 
     /// The command as shown in help, manual pages and completions.
@@ -116,6 +115,12 @@ fn is_boolean(arg: &Arg) -> bool {
         && arg.get_value_parser().type_id() == std::any::TypeId::of::<bool>()
 }
 
+fn needs_value(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
+        && !arg.is_positional()
+        && arg.get_num_args().is_none_or(|count| count.min_values() > 0)
+}
+
 fn run<V: Verb>(matches: &ArgMatches, context: &Context) -> Result<Exit, Failure> {
     let verb = V::from_arg_matches(matches)
         .map_err(|error| Failure::Usage(super::usage::explain(&error, std::any::type_name::<V>())))?;
@@ -129,11 +134,12 @@ fn with_help(command: Command) -> Command {
     command.arg(if taken { help } else { help.short('h') })
 }
 
-/// Go's flag packages let every boolean flag take `=true` or `=false`; scripts written for them do so.
+/// As Go's flag packages read flags; scripts are written for them. Every boolean flag can have `=true` or `=false`, and
+/// one that needs a value gets the next word, whatever that begins with.
 fn loosen(arg: Arg) -> Arg {
     let switch = matches!(arg.get_action(), ArgAction::SetTrue);
     if !switch && !is_boolean(&arg) {
-        return arg;
+        return if needs_value(&arg) { arg.allow_hyphen_values(true) } else { arg };
     }
     let arg = arg
         .action(ArgAction::Set)

@@ -96,6 +96,14 @@ pub enum Error {
         /// Worded by who owns the plan.
         message: String,
     },
+    /// What a container (or an exec) printed could not be written, though somebody wants it.
+    #[error("cannot write what the container printed to standard output: {source}")]
+    Unwritten {
+        /// Why not.
+        source: rustix::io::Errno,
+        /// How the program ended.
+        code: i32,
+    },
     /// A bug, or a kernel that behaves as none should.
     #[error("{0}")]
     Internal(String),
@@ -124,6 +132,8 @@ pub enum Kind {
     CannotExec,
     /// Its program is not there (docker's 127).
     NoProgram,
+    /// Its output was lost; it ended with this code.
+    Unwritten(i32),
     /// Everything else.
     Internal,
 }
@@ -172,6 +182,7 @@ impl Error {
                 libc::ENOENT | libc::ENOTDIR => Kind::NoProgram,
                 _ => Kind::CannotExec,
             },
+            Self::Unwritten { code, .. } => Kind::Unwritten(*code),
             Self::Internal(_) => Kind::Internal,
         }
     }

@@ -104,6 +104,8 @@ pub struct RunOptions {
     pub streams: Streams,
     /// `--sig-proxy`.
     pub sig_proxy: bool,
+    /// `--preserve-fds`: how many descriptors after 2 go along, at this start.
+    pub preserve_fds: u32,
 }
 
 /// `start`.

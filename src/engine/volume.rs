@@ -27,6 +27,8 @@ pub struct VolumeRow {
     pub labels: BTreeMap<String, String>,
     /// docker's keys and texts.
     pub json: Value,
+    /// podman's further ones.
+    pub more: Value,
 }
 
 /// What was found.
@@ -77,7 +79,7 @@ pub fn list(engine: &Engine, filters: &[String]) -> Result<VolumeListing, Error>
     let (records, damaged) = select(&volumes, &Filters::parse(filters, KEYS)?)?;
     let rows = records
         .into_iter()
-        .map(|record| VolumeRow { json: row(&volumes, &record), name: record.name, labels: record.labels })
+        .map(|record| VolumeRow { json: row(&volumes, &record), more: more(&record), name: record.name, labels: record.labels })
         .collect();
     Ok(VolumeListing { rows, damaged: damaged.into_iter().map(Error::from).collect() })
 }
@@ -126,6 +128,15 @@ fn row(volumes: &Volumes<'_>, record: &VolumeRecord) -> Value {
         "Scope": record.scope,
         "Size": "N/A",
         "Status": "N/A",
+    })
+}
+
+/// What podman has beyond docker's keys.
+fn more(record: &VolumeRecord) -> Value {
+    json!({
+        "Anonymous": record.anonymous,
+        "CreatedAt": time::local_long(record.created, &jiff::tz::TimeZone::UTC),
+        "Options": super::container::ls::joined(&record.options),
     })
 }
 

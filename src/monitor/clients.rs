@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::Monitor;
 use super::protocol::{MAX_PACKET, Reply, Request, kind, send_reply};
-use crate::runtime::init::Stdio;
+use crate::runtime::init::{Descriptors, Stdio};
 use crate::runtime::fakes::hand_over;
 use crate::runtime::join::{self, Said};
 use crate::sys::{process, socket};
@@ -343,7 +343,11 @@ impl Monitor {
                 let reply = self.reload_networks();
                 self.clients[index].reply(&reply, &[]);
             }
-            Request::Exec { process, detach } => self.exec(index, *process, detach, fds),
+            Request::Exec { process, detach, preserved } => {
+                let mut fds = fds;
+                let extra = fds.split_off(fds.len().saturating_sub(preserved));
+                self.exec(index, *process, detach, (fds, extra));
+            }
         }
     }
 
@@ -364,7 +368,7 @@ impl Monitor {
         self.clients.iter_mut().for_each(|client| client.tell_checked(reply));
     }
 
-    fn exec(&mut self, index: usize, process: crate::runtime::plan::Process, detach: bool, fds: Vec<OwnedFd>) {
+    fn exec(&mut self, index: usize, process: crate::runtime::plan::Process, detach: bool, (fds, extra): (Vec<OwnedFd>, Vec<OwnedFd>)) {
         let client = &mut self.clients[index];
         let Some(running) = &self.running else {
             return client.reply(&Reply::Error { message: "the container is not running".into() }, &[]);
@@ -379,7 +383,7 @@ impl Monitor {
             _ if detach => null_streams(),
             _ => return client.reply(&Reply::Error { message: "an exec needs three descriptors".into() }, &[]),
         };
-        match join::exec(running.pidfd.as_fd(), &process, stdio, self.start.cgroup.as_deref()) {
+        match join::exec(running.pidfd.as_fd(), &process, Descriptors { stdio, extra }, self.start.cgroup.as_deref()) {
             Ok(joined) => {
                 let ids = self.supervisor.as_ref().and_then(crate::runtime::fakes::Supervisor::control);
                 client.purpose = Purpose::Exec { pid: joined.pid, report: Some(joined.report), ids };

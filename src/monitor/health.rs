@@ -16,7 +16,7 @@ use super::Monitor;
 use super::life::Running;
 use super::protocol::Reply;
 use crate::format::time::now;
-use crate::runtime::init::Stdio;
+use crate::runtime::init::{Descriptors, Stdio};
 use crate::runtime::join::{self, Said};
 use crate::runtime::plan::Process;
 use crate::spec::health::{HealthAction, HealthCheck};
@@ -236,7 +236,8 @@ fn launch(
     rustix::io::ioctl_fionbio(&output, true).map_err(failed)?;
     let stderr = stdout.try_clone().map_err(|error| error.to_string())?;
     let stdin = rustix::fs::open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-    let joined = join::exec(running.pidfd.as_fd(), &health.process, Some(Stdio { stdin, stdout, stderr }), cgroup)
+    let given = Descriptors { stdio: Some(Stdio { stdin, stdout, stderr }), extra: Vec::new() };
+    let joined = join::exec(running.pidfd.as_fd(), &health.process, given, cgroup)
         .map_err(|failure| format!("{:?} failed: {}", failure.step, failure.errno()))?;
     Ok((joined.pid, joined.report, output))
 }

@@ -12,7 +12,7 @@ use super::streams::{Streams, pipes};
 use super::{Client, Monitor};
 use crate::format::time::now;
 use crate::network::ports::Listeners;
-use crate::runtime::init::Stdio;
+use crate::runtime::init::{Descriptors, Stdio};
 use crate::runtime::launch::{Handles, Launched, Progress};
 use crate::runtime::fakes::Supervisor;
 use crate::runtime::plan::{Namespace, Root};
@@ -89,6 +89,7 @@ impl Monitor {
             self.start.plan.process.seccomp = Vec::new();
             self.start.plan.process.env = Vec::new();
             self.passthrough = Vec::new();
+            self.preserved = Vec::new();
         }
         process::trim_memory();
     }
@@ -110,7 +111,8 @@ impl Monitor {
         let join = self.join.as_ref().and_then(|fd| fd.try_clone().ok());
         let cgroup = self.open_cgroup().map_err(StartError::Outside)?;
         let oom_kills = self.start.cgroup.as_deref().map_or(0, cgroup::oom_kills);
-        let launched = launch(&self.start.plan, Handles { stdio, join, cgroup })?;
+        let given = Descriptors { stdio, extra: self.preserved.iter().filter_map(|fd| fd.try_clone().ok()).collect() };
+        let launched = launch(&self.start.plan, Handles { given, join, cgroup })?;
         let network = match self.finish(&launched, listeners, &mut streams, tty) {
             Ok(network) => network,
             Err(error) => {

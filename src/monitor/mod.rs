@@ -45,6 +45,8 @@ struct Monitor {
     running: Option<life::Running>,
     join: Option<OwnedFd>,
     passthrough: Vec<OwnedFd>,
+    /// What the program gets on 3 and up.
+    preserved: Vec<OwnedFd>,
     /// Listening sockets inherited from systemd.
     sockets: Vec<OwnedFd>,
     /// Sockets of published ports between two runs.
@@ -190,6 +192,7 @@ impl Monitor {
         let _ = process::become_subreaper();
         let join = (start.joins && !fds.is_empty()).then(|| fds.remove(0));
         let sockets = fds.split_off(fds.len().saturating_sub(start.sockets));
+        let preserved = fds.split_off(fds.len().saturating_sub(start.preserved));
         Ok(Self {
             record: RunRecord::default(),
             clients: Vec::new(),
@@ -199,6 +202,7 @@ impl Monitor {
             running: None,
             join,
             passthrough: fds,
+            preserved,
             sockets,
             listeners: crate::network::ports::Listeners::default(),
             helper: None,

@@ -69,6 +69,8 @@ pub struct Start {
     pub passthrough: bool,
     /// A descriptor of a process comes along, whose namespaces are joined.
     pub joins: bool,
+    /// So many descriptors come along for the program's 3 and up (`--preserve-fds`).
+    pub preserved: usize,
     /// So many listening sockets come along, last, for published ports.
     pub sockets: usize,
     /// slirp4netns, if the container's network is the default one.
@@ -123,12 +125,15 @@ pub enum Request {
         /// Send input too.
         stdin: bool,
     },
-    /// A further process; its streams, three descriptors, come with the packet unless it wants a terminal.
+    /// A further process; its streams, three descriptors, come with the packet unless it wants a terminal, and then
+    /// those it gets on 3 and up.
     Exec {
         /// The process.
         process: Box<Process>,
         /// Nobody waits for its end.
         detach: bool,
+        /// So many go on 3 and up.
+        preserved: usize,
     },
     /// Send a signal to the first process.
     Signal {

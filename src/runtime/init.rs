@@ -14,7 +14,7 @@ use super::fakes::ids::Identity;
 use super::fakes::{Hello, OneId};
 use super::plan::{Namespace, Plan, Process, users};
 use super::report::{Failure, Step, at, nth};
-use super::{account, report, rootfs, terminal};
+use super::{report, rootfs, terminal};
 use crate::spec::user::KEEP_GROUPS;
 use crate::sys::process::{self, CStrings};
 use crate::sys::seccomp::BpfInsn;
@@ -29,6 +29,33 @@ pub struct Stdio {
     pub stdout: OwnedFd,
     /// Written by it.
     pub stderr: OwnedFd,
+}
+
+/// The descriptors a process begins with.
+#[derive(Debug, Default)]
+pub struct Descriptors {
+    /// Standard streams, unless it gets a terminal.
+    pub stdio: Option<Stdio>,
+    /// Those on 3 and up (`--preserve-fds`).
+    pub extra: Vec<OwnedFd>,
+}
+
+impl Descriptors {
+    /// Before the clone: what the process gets on 3 and up, and what it reports on, move out of the way of those numbers.
+    pub(super) fn settle(&mut self, report: OwnedFd) -> Result<OwnedFd, Failure> {
+        if self.extra.is_empty() {
+            return Ok(report);
+        }
+        let free = first_closed(&self.extra);
+        let above = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, free).map_err(at(Step::Clone));
+        self.extra = self.extra.iter().map(above).collect::<Result<_, _>>()?;
+        above(&report)
+    }
+}
+
+/// The first number above what a process keeps.
+fn first_closed(extra: &[OwnedFd]) -> i32 {
+    i32::try_from(extra.len()).map_or(i32::MAX, |count| 3 + count)
 }
 
 /// Packets the parent sends on the report socket.
@@ -59,8 +86,8 @@ fn await_word(report: BorrowedFd<'_>, expected: u8) -> Result<(), Errno> {
 }
 
 /// Builds the container and becomes its program; returns only what went wrong. `report` is close-on-exec.
-pub(super) fn run(plan: &Plan, report: BorrowedFd<'_>, stdio: Option<Stdio>) -> Failure {
-    match build(plan, report, stdio) {
+pub(super) fn run(plan: &Plan, report: BorrowedFd<'_>, given: Descriptors) -> Failure {
+    match build(plan, report, given) {
         Ok(never) => match never {},
         Err(failure) => failure,
     }
@@ -68,7 +95,7 @@ pub(super) fn run(plan: &Plan, report: BorrowedFd<'_>, stdio: Option<Stdio>) -> 
 
 enum Never {}
 
-fn build(plan: &Plan, report: BorrowedFd<'_>, stdio: Option<Stdio>) -> Result<Never, Failure> {
+fn build(plan: &Plan, report: BorrowedFd<'_>, given: Descriptors) -> Result<Never, Failure> {
     prctl::set_dumpable(false).map_err(at(Step::Ids))?;
     await_word(report, word::MAPPED).map_err(at(Step::Ids))?;
     // Still with the user's own id, mapped or not: it may open what is only the user's.
@@ -86,11 +113,9 @@ fn build(plan: &Plan, report: BorrowedFd<'_>, stdio: Option<Stdio>) -> Result<Ne
         crate::sys::loopback::up().map_err(at(Step::Loopback))?;
     }
     process::set_umask(0o022);
+    super::accounts::add(plan, root_fd.as_fd())?;
     rootfs::mount_all(plan, sources, root_fd.as_fd(), report)?;
     rootfs::sysctls(plan, root_fd.as_fd())?;
-    if let Some(account) = &plan.account {
-        account::add(account, root_fd.as_fd());
-    }
     let identity = look_up(&plan.process, root_fd.as_fd())?;
     let slave = open_terminal(&plan.process, root_fd.as_fd(), report, real_ids(&plan.process, &identity).0)?;
     if let Some(slave) = &slave {
@@ -99,9 +124,9 @@ fn build(plan: &Plan, report: BorrowedFd<'_>, stdio: Option<Stdio>) -> Result<Ne
     rootfs::protect(plan, root_fd.as_fd())?;
     rootfs::pivot(plan, root_fd.as_fd())?;
     drop(root_fd);
-    streams(slave, stdio)?;
+    streams(slave, given.stdio)?;
     await_word(report, word::GO).map_err(at(Step::Network))?;
-    become_program(&plan.process, &identity, report)
+    become_program(&plan.process, &identity, report, &given.extra)
 }
 
 fn names(plan: &Plan) -> Result<(), Failure> {
@@ -169,17 +194,18 @@ pub(super) fn become_program<T>(
     program: &Process,
     identity: &users::Identity,
     report: BorrowedFd<'_>,
+    extra: &[OwnedFd],
 ) -> Result<T, Failure> {
     for (index, &(resource, soft, hard)) in program.rlimits.iter().enumerate() {
         process::set_rlimit(resource, soft, hard).map_err(nth(Step::Limit, index))?;
     }
     if let Some(score) = program.oom_score_adj {
         let file = rustix::fs::open("/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(at(Step::Limit))?;
-        rustix::io::write(&file, score.to_string().as_bytes()).map_err(at(Step::Limit))?;
+            .map_err(at(Step::OomScore))?;
+        rustix::io::write(&file, score.to_string().as_bytes()).map_err(at(Step::OomScore))?;
     }
-    // Nothing but the streams and the report stays open: a working directory cannot be a leaked one (CVE-2024-21626).
-    keep_only(report);
+    // Nothing but the streams, what is preserved and the report stays open: a working directory cannot be a leaked one (CVE-2024-21626).
+    keep_only(report, extra);
     work_dir(program)?;
     process::set_umask(program.umask);
     process::reset_signals();
@@ -230,12 +256,16 @@ pub(super) fn become_program<T>(
     Err(execute(&candidates, &argv, &env))
 }
 
-/// Closes all descriptors but the streams and one.
-fn keep_only(fd: BorrowedFd<'_>) {
+/// Closes all descriptors but the streams, one, and those that go on 3 and up: all above these numbers, see
+/// [`Descriptors::settle`].
+fn keep_only(fd: BorrowedFd<'_>, extra: &[OwnedFd]) {
     use std::os::fd::AsRawFd;
-    let kept = fd.as_raw_fd();
-    if kept > 3 {
-        process::close_range(3, kept - 1);
+    for (number, extra) in (3..).zip(extra) {
+        process::move_fd(extra.as_fd(), number);
+    }
+    let (kept, first) = (fd.as_raw_fd(), first_closed(extra));
+    if kept > first {
+        process::close_range(first, kept - 1);
     }
     process::close_from(kept + 1);
 }
@@ -351,7 +381,7 @@ fn run_init<T>(
             process::exit_now(127);
         }
         Some(child) => {
-            keep_only(signals.as_fd());
+            keep_only(signals.as_fd(), &[]);
             init_loop(child, &signals)
         }
     }

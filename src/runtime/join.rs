@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::init::{self, Stdio};
+use super::init::{self, Descriptors};
 use super::plan::Process;
 use super::report::{Failure, Step, at, send};
 use crate::sys::process::{self, Cloned, NEWCGROUP, NEWIPC, NEWNET, NEWNS, NEWPID, NEWUSER, NEWUTS, PARENT};
@@ -26,8 +26,9 @@ pub struct Joined {
 
 /// Starts `process` in the container whose first process is `init`. The caller is its monitor: its binary is one nobody
 /// can write through, and the new process is its child. `cgroup` is the version 2 cgroup of the container.
-pub fn exec(init: BorrowedFd<'_>, process: &Process, stdio: Option<Stdio>, cgroup: Option<&Path>) -> Result<Joined, Failure> {
+pub fn exec(init: BorrowedFd<'_>, process: &Process, mut given: Descriptors, cgroup: Option<&Path>) -> Result<Joined, Failure> {
     let (ours, theirs) = socket::pair().map_err(at(Step::Clone))?;
+    let theirs = given.settle(theirs)?;
     let flags = differing(init).map_err(at(Step::Join))?;
     let lead = process::pid_of(init).and_then(|pid| IdMap::of_process(&pid.to_string())).unwrap_or_default().lead();
     let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(at(Step::Clone))?;
@@ -42,7 +43,7 @@ pub fn exec(init: BorrowedFd<'_>, process: &Process, stdio: Option<Stdio>, cgrou
             Err(errno) => -errno.raw_os_error(),
             Ok(Cloned::Child) => {
                 drop(tell);
-                let failure = match enter((init, flags & !NEWPID, lead), process, stdio, theirs.as_fd(), cgroup) {
+                let failure = match enter((init, flags & !NEWPID, lead), process, given, theirs.as_fd(), cgroup) {
                     Ok(never) => match never {},
                     Err(failure) => failure,
                 };
@@ -92,7 +93,7 @@ fn differing(init: BorrowedFd<'_>) -> Result<u64, rustix::io::Errno> {
     Ok(flags)
 }
 
-fn enter((init, flags, lead): (BorrowedFd<'_>, u64, (u32, u32)), process: &Process, stdio: Option<Stdio>, report: BorrowedFd<'_>, cgroup: Option<&Path>) -> Result<Never, Failure> {
+fn enter((init, flags, lead): (BorrowedFd<'_>, u64, (u32, u32)), process: &Process, given: Descriptors, report: BorrowedFd<'_>, cgroup: Option<&Path>) -> Result<Never, Failure> {
     if let Some(cgroup) = cgroup {
         std::fs::write(cgroup.join("cgroup.procs"), "0")
             .map_err(|error| at(Step::Cgroup)(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO)))?;
@@ -106,8 +107,8 @@ fn enter((init, flags, lead): (BorrowedFd<'_>, u64, (u32, u32)), process: &Proce
     let identity = init::look_up(process, root.as_fd())?;
     let slave = init::open_terminal(process, root.as_fd(), report, init::real_ids(process, &identity).0)?;
     drop(root);
-    init::streams(slave, stdio)?;
-    init::become_program(process, &identity, report)
+    init::streams(slave, given.stdio)?;
+    init::become_program(process, &identity, report, &given.extra)
 }
 
 /// One packet on a [`Joined::report`].

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 use super::errand;
-use super::init::{self, Stdio, word};
+use super::init::{self, Descriptors, word};
 use super::plan::{Namespace, Namespaces, Plan};
 use super::report::{Failure, Step, at, send};
 use crate::sys::process::{self, Cloned, NEWCGROUP, NEWIPC, NEWNET, NEWNS, NEWPID, NEWUSER, NEWUTS};
@@ -40,8 +40,8 @@ pub enum Progress {
 /// Descriptors a launch needs beside the plan.
 #[derive(Debug, Default)]
 pub struct Handles {
-    /// Standard streams, unless the plan asks for a terminal.
-    pub stdio: Option<Stdio>,
+    /// What the process itself gets.
+    pub given: Descriptors,
     /// A process of the container whose namespaces are joined.
     pub join: Option<OwnedFd>,
     /// A version 2 cgroup to be born in.
@@ -50,15 +50,16 @@ pub struct Handles {
 
 /// Clones the first process and lets it build the container up to the point where it waits for [`Launched::go`].
 /// The caller is uid 0 of the user's namespace and has one thread.
-pub fn launch(plan: &Plan, handles: Handles) -> Result<Launched, Failure> {
+pub fn launch(plan: &Plan, mut handles: Handles) -> Result<Launched, Failure> {
     let (ours, theirs) = socket::pair().map_err(at(Step::Clone))?;
+    let theirs = handles.given.settle(theirs)?;
     // Another process joins what there is to join, and makes the container's from there: nobody comes back from another
     // user namespace, nor to the host's network.
     let joins = handles.join.is_some() || plan.network_path.is_some();
     let flags = if joins { 0 } else { flags_of(plan.namespaces) | NEWUSER | NEWNS };
     let launched = match process::clone(flags, handles.cgroup.as_ref().map(AsFd::as_fd)).map_err(at(Step::Clone))? {
-        Cloned::Child if joins => joined_child(plan, handles.join.as_ref().map(AsFd::as_fd), ours, theirs, handles.stdio),
-        Cloned::Child => child(plan, ours, theirs, handles.stdio),
+        Cloned::Child if joins => joined_child(plan, handles.join.as_ref().map(AsFd::as_fd), ours, theirs, handles.given),
+        Cloned::Child => child(plan, ours, theirs, handles.given),
         Cloned::Parent { pid, .. } if joins => {
             drop(theirs);
             second_process(pid, ours)?
@@ -88,16 +89,16 @@ fn flags_of(namespaces: Namespaces) -> u64 {
     .fold(0, |all, flag| all | flag)
 }
 
-fn child(plan: &Plan, ours: OwnedFd, theirs: OwnedFd, stdio: Option<Stdio>) -> ! {
+fn child(plan: &Plan, ours: OwnedFd, theirs: OwnedFd, given: Descriptors) -> ! {
     drop(ours);
     let _ = prctl::set_parent_death_signal(libc::SIGKILL);
-    let failure = init::run(plan, theirs.as_fd(), stdio);
+    let failure = init::run(plan, theirs.as_fd(), given);
     send(theirs.as_fd(), &failure);
     process::exit_now(failure.exit_code());
 }
 
 /// Joins what the plan says, then clones once more, as a child of the monitor, so that new pid namespaces take effect.
-fn joined_child(plan: &Plan, join: Option<BorrowedFd<'_>>, ours: OwnedFd, theirs: OwnedFd, stdio: Option<Stdio>) -> ! {
+fn joined_child(plan: &Plan, join: Option<BorrowedFd<'_>>, ours: OwnedFd, theirs: OwnedFd, given: Descriptors) -> ! {
     let entered = match (join, &plan.network_path) {
         (Some(join), _) => join_container(plan.namespaces, join),
         (None, Some(path)) => enter_network(path).map(|()| NEWUSER),
@@ -107,7 +108,7 @@ fn joined_child(plan: &Plan, join: Option<BorrowedFd<'_>>, ours: OwnedFd, theirs
         process::clone_sibling(flags_of(plan.namespaces) | user | NEWNS).map_err(at(Step::Clone))
     });
     match result {
-        Ok(None) => child(plan, ours, theirs, stdio),
+        Ok(None) => child(plan, ours, theirs, given),
         Ok(Some(pidfd)) => {
             let sent = socket::send(theirs.as_fd(), &[IoSlice::new(b"p")], &[pidfd.as_fd()], true);
             process::exit_now(i32::from(sent.is_err()));

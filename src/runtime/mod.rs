@@ -1,7 +1,7 @@
 //! From a plan to a running process: what a container's first process does between clone and exec, and the same for
 //! `exec`. Knows nothing of images, records or networks; those hand it paths and descriptors inside the [`plan::Plan`].
 
-mod account;
+mod accounts;
 pub mod cgroup;
 mod errand;
 pub mod fakes;

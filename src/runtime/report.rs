@@ -50,6 +50,8 @@ pub enum Step {
     Pivot,
     /// `plan.process.rlimits[index]`.
     Limit,
+    /// `plan.process.oom_score_adj`.
+    OomScore,
     /// Looking up the user; the detail says which.
     User,
     /// Working directory.

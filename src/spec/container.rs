@@ -86,14 +86,18 @@ pub struct ProcessSpec {
     pub tty: bool,
     /// `-i`.
     pub interactive: bool,
+    /// `--passwd`: add the user to the account files where the image does not know it.
+    pub passwd: Option<bool>,
+    /// `--passwd-entry`.
+    pub passwd_entry: Option<String>,
+    /// `--group-entry`.
+    pub group_entry: Option<String>,
     /// `--init`: kelp's own init as process 1.
     pub init: bool,
     /// `--umask`, octal.
     pub umask: Option<u32>,
     /// `--tz`: a zone name or `local`.
     pub timezone: Option<String>,
-    /// `--preserve-fds`: how many descriptors after 2 go into the container.
-    pub preserve_fds: u32,
 }
 
 /// Mounts beyond the image.

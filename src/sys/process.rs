@@ -213,6 +213,14 @@ pub fn duplicate_inherited(number: RawFd) -> Option<OwnedFd> {
     (copy >= 0).then(|| unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// A copy, closed on exec, of a descriptor this process was started with; `None` for one that is closed or its own. All its
+/// own are closed on exec, as none is that came through one.
+pub fn inherited_copy(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: F_GETFD only asks whether the number is open, and how.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if flags < 0 || flags & libc::FD_CLOEXEC != 0 { None } else { duplicate_inherited(number) }
+}
+
 /// Ends this process at once, with no destructors: the child side of a clone uses it.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit never returns and touches nothing.
@@ -263,6 +271,27 @@ pub fn read_signal(fd: BorrowedFd<'_>) -> Option<i32> {
         let size = std::mem::size_of::<libc::signalfd_siginfo>();
         let read = libc::read(fd.as_raw_fd(), (&raw mut info).cast(), size);
         (read == size as isize).then_some(info.ssi_signo as i32)
+    }
+}
+
+/// Whether this process ignores a signal.
+pub fn is_ignored(signal: i32) -> bool {
+    // SAFETY: sigaction is plain data and only read into; a signal that is none fails.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Sends this process a signal, though it has blocked it. Returns when the signal is ignored or ends nothing.
+pub fn raise_unblocked(signal: i32) {
+    // SAFETY: sigset_t is plain data; the calls initialise it before use.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal);
+        libc::raise(signal);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
     }
 }
 

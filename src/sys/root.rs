@@ -32,11 +32,6 @@ pub fn open_no_links(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result
     open_with(root, path, flags, Mode::empty(), IN_ROOT | ResolveFlags::NO_SYMLINKS)
 }
 
-/// As [`open_no_links`], and nothing mounted in `root` is entered (EXDEV).
-pub fn open_same_mount(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-    open_with(root, path, flags, Mode::empty(), IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV)
-}
-
 fn open_with(root: BorrowedFd<'_>, path: &Path, flags: OFlags, mode: Mode, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
     let relative = path.strip_prefix("/").unwrap_or(path);
     let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };

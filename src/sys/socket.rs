@@ -12,7 +12,7 @@ use rustix::net::{
 };
 
 /// The most descriptors one packet carries.
-pub const MAX_FDS: usize = 16;
+pub const MAX_FDS: usize = 64;
 
 /// A connected pair, close-on-exec.
 pub fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {

@@ -24,8 +24,8 @@ pub enum VolumeError {
     /// No such volume.
     #[error("no such volume: {0}")]
     NotFound(String),
-    /// A name with characters outside docker's rule.
-    #[error("invalid volume name \"{0}\": only [a-zA-Z0-9][a-zA-Z0-9_.-]+ is allowed, 255 characters at most; for a host directory give an absolute path")]
+    /// A name with characters outside the rule.
+    #[error("invalid volume name \"{0}\": only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed, 255 characters at most; for a host directory give an absolute path")]
     BadName(String),
     /// Containers refer to it.
     #[error("volume {name} is in use by container {}: remove that container first", holders.join(", "))]

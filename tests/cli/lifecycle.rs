@@ -207,6 +207,18 @@ fn ps_lists_and_filters() {
     assert_eq!(names(&["-n", "1"]), "made");
     assert_eq!(names(&["-n", "2"]), "done made");
     assert_eq!(names(&["-l"]), "made");
+    // podman's fields, in templates and not in docker's JSON.
+    let running = kelp.detached(&["--name", "fields", "busybox", "sleep", "300"]);
+    let pid = kelp.inspect(&running, "{{.State.Pid}} 0 0");
+    kelp.run(["ps", "-f", "name=fields", "--format", "{{.Pid}} {{.ExitCode}} {{.Restarts}}"]).success().stdout(&pid);
+    let image = kelp.inspect(&running, "{{.Image}}").replace("sha256:", "");
+    kelp.run(["ps", "-f", "name=fields", "--format", "{{.ImageID}}"]).success().stdout(&image);
+    kelp.run(["ps", "-f", "name=fields", "--format", "table {{.Created}}\t{{.StartedAt}}"]).success().stdout_has("STARTED AT").stdout_has(" ago");
+    kelp.run(["ps", "-f", "name=fields", "--format", "json"]).success().stdout_lacks("StartedAt");
+    kelp.run(["images", "--format", "{{.Names}} {{.Os}}/{{.Arch}} {{.Labels}}|{{.Created}}"]).success().stdout_has("busybox:latest] linux/").stdout_has("ago");
+    kelp.ok(["volume", "create", "--label", "a=b", "fields"]);
+    kelp.run(["volume", "ls", "--format", "{{.CreatedAt}}|{{.Options}}|{{.Anonymous}}"]).success().stdout_has("UTC||false");
+    kelp.ok(["rm", "-f", "fields"]);
     kelp.run(["ps", "--filter", "bogus=1"]).failure().stderr_has("bogus");
     kelp.run(["ps", "--filter", "status=bogus"]).failure().stderr_has("bogus");
     let status = |name: &str| kelp.ok(["ps", "-a", "--filter", &format!("name=^{name}$"), "--format", "{{.Status}}"]);

@@ -320,12 +320,48 @@ fn devices() {
     kelp.sh(&["--device", "/dev/fuse"], "[ -c /dev/fuse ] && echo there").success().stdout("there");
     kelp.sh(&[], "[ -e /dev/fuse ] || echo absent").success().stdout("absent");
     kelp.run(["run", "--rm", "--device", "/dev/nosuch", "busybox", "true"]).code(125).stderr_has("/dev/nosuch");
+    kelp.run(["run", "--rm", "--device", "/etc/passwd", "busybox", "true"]).code(125).stderr_has("/etc/passwd: it is not a device node");
+    kelp.sh(&["--device", "/dev/pts:/dev/more"], "[ -d /dev/more ] && echo there").success().stdout("there");
+}
+
+#[test]
+fn a_user_the_image_does_not_know_gets_an_account_when_asked() {
+    let kelp = Kelp::busybox();
+    let show = "grep :1234: /etc/passwd; grep :99: /etc/group; echo $HOME; id -un";
+    kelp.sh(&["-u", "1234:99", "-w", "/tmp", "--passwd"], show)
+        .success()
+        .stdout("1234:*:1234:99:container user:/tmp:/bin/sh\n99:x:99:1234\n/tmp\n1234");
+    let own = ["-u", "1234:99", "--passwd-entry", "me:x:$UID:$GID::/home:/bin/sh", "--group-entry", "us:x:$GID:", "--read-only"];
+    kelp.sh(&own, show).success().stdout("me:x:1234:99::/home:/bin/sh\nus:x:99:\n/home\nme");
+    // Who is known, and who did not ask, gets none; a file of the host's is not touched.
+    kelp.sh(&["-u", "alice", "--passwd-entry", "again:x:$UID:$GID::/:/bin/sh"], "grep again /etc/passwd || id -un").success().stdout("alice");
+    kelp.sh(&["-u", "1234", "--passwd=false", "--passwd-entry", "me:x:$UID:0::/:"], "grep 1234 /etc/passwd || echo none").success().stdout("none");
+    kelp.sh(&["-u", "1234"], "grep 1234 /etc/passwd || echo none").success().stdout("none");
+    let file = kelp.file("passwd", "root:x:0:0:root:/root:/bin/sh\n");
+    let bind = format!("{}:/etc/passwd", file.display());
+    kelp.sh(&["-u", "1234", "--passwd", "-v", &bind], "cat /etc/passwd").success().stdout("root:x:0:0:root:/root:/bin/sh");
+    kelp.run(["create", "--passwd-entry", "a\nb", "busybox"]).code(125).stderr_has("one line");
+    // Once, however often it starts.
+    kelp.run(["run", "--name", "c", "-u", "1234", "--passwd", "busybox", "grep", "-c", "1234:", "/etc/passwd"]).success().stdout("1");
+    kelp.run(["start", "-a", "c"]).success().stdout("1");
+}
+
+#[test]
+fn a_lower_oom_score_is_not_for_ordinary_users() {
+    let kelp = Kelp::busybox();
+    kelp.sh(&["--oom-score-adj", "500"], "cat /proc/self/oom_score_adj").success().stdout("500");
+    kelp.run(["run", "--rm", "--oom-score-adj", "-500", "busybox", "true"]).code(125).stderr_has("--oom-score-adj -500").stderr_has("only raise it");
 }
 
 #[test]
 fn names_are_given_where_none_is_said() {
     let kelp = Kelp::busybox();
     let id = kelp.ok(["create", "busybox"]);
+    kelp.run(["run", "--rm", "--name", "", "--hostname", "", "busybox", "hostname"]).success();
+    kelp.ok(["create", "--name", "/slashed", "busybox"]);
+    kelp.ok(["rename", "slashed", "/again"]);
+    assert_eq!(kelp.inspect("again", "{{.Name}}").trim_start_matches('/'), "again");
+    kelp.ok(["rm", "again"]);
     let name = kelp.inspect(&id, "{{.Name}}");
     let name = name.trim_start_matches('/');
     let (left, right) = name.split_once('_').unwrap();

@@ -1,7 +1,11 @@
 //! exec, attach, logs and terminals.
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::pty::Pty;
 use crate::support::{Kelp, SOON, until};
 
 #[test]
@@ -32,6 +36,51 @@ fn exec_runs_in_the_container() {
     kelp.ok(["wait", "c"]);
     kelp.run(["exec", "c", "true"]).failure().stderr_has("not running");
     kelp.no_process_left();
+}
+
+#[test]
+fn output_that_cannot_be_written_is_told_and_a_reader_that_has_gone_is_not() {
+    let kelp = Kelp::busybox();
+    kelp.detached(&["--name", "c", "busybox", "sleep", "300"]);
+    let to = |command: &str, rest: &str| {
+        kelp.tool("/bin/sh", ["-c", &format!("{} {command} {rest}", crate::support::program().display())]).output()
+    };
+    for command in ["run --rm busybox", "exec c", "run --rm -t busybox"] {
+        to(command, "echo foo >/dev/full").code(125).stderr_has("standard output").stderr_has("No space left");
+        to(command, "sh -c 'echo foo; sleep 0.1; exit 3' >/dev/full").code(3).stderr_has("No space left");
+        to(command, "true >/dev/full").success().quiet();
+    }
+    for command in ["run --rm busybox", "exec c"] {
+        to(command, "seq 1 100000 | head -n 1").success().stdout("1").quiet();
+    }
+}
+
+#[test]
+fn descriptors_are_preserved_and_no_others() {
+    let kelp = Kelp::busybox();
+    let sh = |script: &str| {
+        let script = script.replace("kelp", crate::support::program().to_str().unwrap());
+        kelp.tool("/bin/sh", ["-c", &format!("echo three >3.txt; echo five >5.txt; exec 3<3.txt 4>4.txt 5<5.txt; {script}")]).output()
+    };
+    let written = || std::fs::read_to_string(kelp.work().join("4.txt")).unwrap();
+    let program = "sh -c 'cat <&3; echo four >&4; cat <&5; ls /proc/self/fd | tr \"\\n\" \" \"'";
+    let listed = "three\nfive\n0 1 2 3 4 5 6";
+    for flags in ["", "--init", "--restart on-failure"] {
+        sh(&format!("kelp run --name c {flags} --preserve-fds 3 busybox {program}; kelp rm -f c >/dev/null")).success().stdout(listed);
+        assert_eq!(written(), "four\n", "{flags}");
+    }
+    sh("kelp run -dt --name c --preserve-fds 3 busybox sh -c 'cat <&3; echo four >&4; exec sleep 300'").success();
+    kelp.wait_log("c", "three");
+    assert_eq!(written(), "four\n");
+    sh(&format!("kelp exec --preserve-fds 3 c {program}")).success().stdout(listed);
+    assert_eq!(written(), "four\n");
+    sh("kelp exec -t --preserve-fds=1 c cat /proc/self/fd/3").success().stdout_has("three");
+    sh("kelp exec c sh -c 'ls /proc/self/fd | wc -l'").success().stdout("4");
+    sh("kelp run --rm --preserve-fds 4 busybox true").code(125).stderr_has("descriptor 6 is not open");
+    sh("kelp run --rm --preserve-fds 100 busybox true").code(125).stderr_has("no more than 32");
+    // A pipe's other end sees its end while the container goes on: nobody keeps a copy.
+    let script = "kelp run -d --name d --preserve-fds 1 busybox sh -c 'echo over the pipe >&3; exec 3>&-; exec sleep 300' 3>&1 >/dev/null | cat";
+    sh(script).success().stdout("over the pipe");
 }
 
 #[test]
@@ -86,13 +135,92 @@ fn a_shell_on_a_terminal() {
 fn the_terminal_is_given_back() {
     let kelp = Kelp::busybox();
     let script = format!("{} run --rm -it busybox true; stty -a | tr ' ;' '\\n\\n' | grep -xE -e '-?(echo|icanon|isig|opost)' | tr '\\n' ' '", crate::support::program().display());
-    let mut pty = crate::support::pty::Pty::start(kelp.tool("/bin/sh", ["-c", &script]).env("TERM", "xterm").raw());
+    let mut pty = Pty::start(kelp.tool("/bin/sh", ["-c", &script]).env("TERM", "xterm").raw());
     pty.expect("icanon");
     let screen = pty.screen();
     for mode in ["isig", "icanon", "echo", "opost"] {
         assert!(screen.contains(mode) && !screen.contains(&format!("-{mode} ")), "{mode}: {screen}");
     }
     assert_eq!(pty.end(), 0);
+}
+
+/// kelp on a terminal that outlives it, under a shell that then tells its end and the terminal's mode; its process id.
+fn under_a_shell(kelp: &Kelp, args: &str, ready: &str) -> (Pty, Pid) {
+    let file = kelp.work().join("pid");
+    let program = crate::support::program();
+    let script = format!(
+        "sh -c 'echo $$ > {}; exec {} {args}'; echo ended $?; stty -a | grep -oE -e '-?icanon'",
+        file.display(),
+        program.display()
+    );
+    let mut pty = Pty::start(kelp.tool("/bin/sh", ["-c", &script]).env("TERM", "xterm").raw());
+    pty.expect(ready);
+    until("it is raw", SOON, || !pty.is_cooked());
+    let pid = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    (pty, Pid::from_raw(pid).unwrap())
+}
+
+#[track_caller]
+fn ended(mut pty: Pty, code: i32) {
+    pty.expect(&format!("ended {code}"));
+    pty.expect("icanon");
+    assert!(!pty.screen().contains("-icanon"), "{:?}", pty.screen());
+    assert_eq!(pty.end(), 0);
+}
+
+#[test]
+fn signals_are_passed_on_with_a_terminal_too() {
+    let kelp = Kelp::busybox();
+    let traps = "trap \"echo caught TERM\" TERM; trap \"echo caught USR1\" USR1; trap \"echo caught HUP\" HUP; \
+                 trap \"echo caught INT\" INT; trap \"exit 7\" QUIT; echo re\"\"ady; while :; do sleep 0.05; done";
+    kelp.file("traps", traps);
+    let shared = format!("-v {}:/traps busybox sh /traps", kelp.work().join("traps").display());
+    let (mut pty, pid) = under_a_shell(&kelp, &format!("run --name c -it {shared}"), "ready");
+    for (signal, name) in [(Signal::TERM, "TERM"), (Signal::USR1, "USR1"), (Signal::HUP, "HUP"), (Signal::INT, "INT")] {
+        kill_process(pid, signal).unwrap();
+        pty.expect(&format!("caught {name}"));
+    }
+    kill_process(pid, Signal::QUIT).unwrap();
+    ended(pty, 7);
+    let (mut pty, pid) = under_a_shell(&kelp, "start -ai c", "ready");
+    kill_process(pid, Signal::TERM).unwrap();
+    pty.expect("caught TERM");
+    // Without the proxy a signal ends kelp alone; the container goes on, and attach passes signals on again.
+    pty.send("\x10\x11");
+    ended(pty, 0);
+    let (pty, pid) = under_a_shell(&kelp, "attach --sig-proxy=false c", "");
+    kill_process(pid, Signal::TERM).unwrap();
+    ended(pty, 143);
+    let (mut pty, pid) = under_a_shell(&kelp, "attach c", "");
+    kill_process(pid, Signal::USR1).unwrap();
+    pty.expect("caught USR1");
+    kill_process(pid, Signal::QUIT).unwrap();
+    ended(pty, 7);
+}
+
+#[test]
+fn a_signal_ends_exec_with_the_terminal_given_back() {
+    let kelp = Kelp::busybox();
+    kelp.detached(&["--name", "c", "busybox", "sleep", "300"]);
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::USR2, 140)] {
+        let (pty, pid) = under_a_shell(&kelp, "exec -it c sh", "# ");
+        kill_process(pid, signal).unwrap();
+        ended(pty, code);
+    }
+}
+
+#[test]
+fn a_terminal_that_hangs_up_ends_kelp_and_not_the_container() {
+    let kelp = Kelp::busybox();
+    let ends = |mut pty: Pty| {
+        pty.expect("ready");
+        until("it is raw", SOON, || !pty.is_cooked());
+        assert_eq!(pty.hang_up().end().signal(), Some(libc::SIGHUP));
+    };
+    ends(kelp.pty(["run", "-it", "--name", "c", "busybox", "sh", "-c", "trap '' HUP; echo ready; exec sleep 300"]));
+    assert_eq!(kelp.inspect("c", "{{.State.Running}}"), "true");
+    ends(kelp.pty(["exec", "-it", "c", "sh", "-c", "echo ready; exec sleep 300"]));
+    assert_eq!(kelp.inspect("c", "{{.State.Running}}"), "true");
 }
 
 #[test]
@@ -216,6 +344,12 @@ fn log_drivers_and_limits() {
         kelp.run(["run", "--log-driver", "journald", "--network", "none", "busybox", "true"]).code(125).stderr_has("systemd's journal");
     }
     kelp.run(["create", "--log-driver", "bogus", "busybox"]).code(125).stderr_has("bogus");
+    let opts = ["mode=non-blocking", "max-buffer-size=4m", "compress=false", "max-size=10m"].map(|opt| ["--log-opt", opt]);
+    kelp.run(["run", "--name", "modes", "--log-driver", "json-file"].iter().chain(opts.as_flattened()).chain(&["busybox", "echo", "hi"])).success();
+    kelp.run(["logs", "modes"]).success().stdout("hi");
+    for (opt, why) in [("mode=bogus", "non-blocking"), ("compress=true", "does not compress"), ("max-buffer-size=4m", "needs mode")] {
+        kelp.run(["create", "--log-opt", opt, "busybox"]).code(125).stderr_has(why);
+    }
     kelp.run(["create", "--log-opt", "max-size=bogus", "busybox"]).code(125).stderr_has("bogus");
 }
 

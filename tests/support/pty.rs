@@ -4,18 +4,42 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
+/// A process that is killed when nobody has waited for it.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the command on the terminal did not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
 /// A running command and our side of its terminal.
 pub(crate) struct Pty {
-    child: Child,
+    child: Running,
     master: File,
     chunks: Receiver<Vec<u8>>,
+    reader: JoinHandle<()>,
+    closing: Arc<AtomicBool>,
     seen: Vec<u8>,
     /// How much of `seen` earlier waits have used up.
     used: usize,
@@ -37,21 +61,37 @@ impl Pty {
             session.current_dir(dir);
         }
         session.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);
-        let child = session.spawn().unwrap();
+        let child = Running(session.spawn().unwrap());
         drop(session); // it holds the other side
         let master = File::from(OwnedFd::from(master));
         let mut reader = master.try_clone().unwrap();
         let (send, chunks) = channel();
-        std::thread::spawn(move || {
+        let closing = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&closing);
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
-            while let Ok(n) = reader.read(&mut buffer) {
-                if n == 0 || send.send(buffer[..n].to_vec()).is_err() {
-                    break;
+            let moment = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+            while !stop.load(Ordering::Relaxed) {
+                // A read that waits would keep the terminal from hanging up.
+                if poll(&mut [PollFd::new(&reader, PollFlags::IN)], Some(&moment)) == Ok(0) {
+                    continue;
+                }
+                match reader.read(&mut buffer) {
+                    Ok(n) if n > 0 && send.send(buffer[..n].to_vec()).is_ok() => {}
+                    _ => break,
                 }
             }
         });
-        Self { child, master, chunks, seen: Vec::new(), used: 0 }
+        Self { child, master, chunks, reader, closing, seen: Vec::new(), used: 0 }
     }
+
+    /// Closes the terminal, as a window or a connection that goes does; the command's process.
+    pub(crate) fn hang_up(self) -> Running {
+        self.closing.store(true, Ordering::Relaxed);
+        self.reader.join().unwrap();
+        self.child
+    }
+
 
     /// Types this; end a line with `\r` as the key does.
     pub(crate) fn send(&mut self, text: impl AsRef<[u8]>) {
@@ -91,14 +131,7 @@ impl Pty {
     /// Waits for the end of the command; its exit status.
     #[track_caller]
     pub(crate) fn end(mut self) -> i32 {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code().unwrap_or(-1);
-            }
-            assert!(Instant::now() < deadline, "the command on the terminal did not end: {:?}", self.screen());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.child.end().code().unwrap_or(-1)
     }
 
     /// Whether the terminal is back in the mode of a shell: echo and lines.
@@ -108,11 +141,11 @@ impl Pty {
     }
 }
 
-impl Drop for Pty {
+impl Drop for Running {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
         }
     }
 }

@@ -95,7 +95,8 @@ impl ContainerFlags {
         if image.is_empty() {
             return Err(UsageError::new("the image is missing"));
         }
-        let mut spec = ContainerSpec { name, ..ContainerSpec::default() };
+        let name = name.as_deref().map(container_name).filter(|name| !name.is_empty());
+        let mut spec = ContainerSpec { name: name.map(str::to_owned), ..ContainerSpec::default() };
         let labels = process.apply(&mut spec.process, around)?;
         spec.labels = labels.labels;
         spec.annotations = labels.annotations;
@@ -142,4 +143,9 @@ fn streams(attach: &[String]) -> Result<Option<Streams>, UsageError> {
         }
     }
     Ok(Some(streams))
+}
+
+/// docker's API puts a slash before names, and scripts hand it back.
+pub(crate) fn container_name(typed: &str) -> &str {
+    typed.strip_prefix('/').unwrap_or(typed)
 }

@@ -13,7 +13,8 @@ pub(crate) struct LogFlags {
     /// Keep output with this driver: k8s-file (also called json-file), journald, passthrough or none
     #[arg(long, value_name = "DRIVER")]
     log_driver: Option<String>,
-    /// max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT or path=FILE
+    /// max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and
+    /// has no buffer that could lose lines, so blocking and non-blocking are the same
     #[arg(long, value_name = "KEY=VALUE")]
     log_opt: Vec<String>,
 }
@@ -22,6 +23,7 @@ impl LogFlags {
     pub(crate) fn apply(self, spec: &mut LogSpec, around: &Surroundings<'_>) -> Result<(), UsageError> {
         let Self { log_driver, log_opt } = self;
         spec.driver = parse_option("--log-driver", log_driver)?.unwrap_or_default();
+        let (mut non_blocking, mut buffer) = (false, None);
         for text in log_opt {
             let bad = |reason: &str| UsageError::value("--log-opt", &text, reason);
             let (key, value) = text.split_once('=').ok_or_else(|| bad("expected KEY=VALUE"))?;
@@ -39,9 +41,27 @@ impl LogFlags {
                 "env" => spec.env = value.split(',').map(str::to_owned).collect(),
                 "tag" => spec.tag = Some(value.to_owned()),
                 "path" => spec.path = Some(around.absolute(&PathBuf::from(value))),
-                _ => return Err(bad("the options are max-size, max-file, labels, env, tag and path")),
+                // A driver that sends lines away needs the choice; ours writes to a file or the journal.
+                "mode" if matches!(value, "blocking" | "non-blocking") => non_blocking = value == "non-blocking",
+                "mode" => return Err(bad("use blocking or non-blocking")),
+                "max-buffer-size" => {
+                    bytes("--log-opt max-buffer-size", Some(value.to_owned()))?;
+                    buffer = Some(text.clone());
+                }
+                "compress" => match value.parse() {
+                    Ok(false) => {}
+                    Ok(true) => return Err(bad("kelp does not compress rotated logs")),
+                    Err(_) => return Err(bad("use true or false")),
+                },
+                _ => {
+                    let known = "the options are max-size, max-file, labels, env, tag, path, mode, max-buffer-size and compress";
+                    return Err(bad(known));
+                }
             }
         }
-        Ok(())
+        match buffer {
+            Some(text) if !non_blocking => Err(UsageError::value("--log-opt", &text, "it needs mode=non-blocking")),
+            _ => Ok(()),
+        }
     }
 }

@@ -116,6 +116,7 @@ impl NetworkFlags {
         spec.publish = check_ports(&ports).map_err(|conflict| UsageError::new(format!("--publish: {conflict}")))?;
         spec.publish_all = publish_all;
         spec.expose = expose.iter().map(|text| parse("--expose", text)).collect::<Result<_, _>>()?;
+        let hostname = hostname.filter(|name| !name.is_empty());
         if let Some(name) = hostname.as_deref().filter(|name| !is_host_name(name)) {
             return Err(UsageError::value("--hostname", name, "letters, digits, '-' and '.', 64 at most"));
         }

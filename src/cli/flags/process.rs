@@ -55,7 +55,7 @@ pub(crate) struct ProcessFlags {
     #[arg(long)]
     unsetenv_all: bool,
     /// Program to run in place of the image's entry point; a JSON array for one with arguments, "" for none
-    #[arg(long, value_name = "PROGRAM", allow_hyphen_values = true)]
+    #[arg(long, value_name = "PROGRAM")]
     entrypoint: Option<String>,
     /// Directory to run in
     #[arg(short, long, value_name = "DIR")]
@@ -66,6 +66,15 @@ pub(crate) struct ProcessFlags {
     /// A further group; keep-groups keeps the caller's
     #[arg(long, value_name = "GROUP")]
     group_add: Vec<String>,
+    /// Add the user and its group to the image's /etc/passwd and /etc/group where they are not in it
+    #[arg(long, value_name = "BOOL")]
+    passwd: Option<bool>,
+    /// The line added to /etc/passwd, with $USERNAME, $UID, $GID, $NAME and $HOME; implies --passwd
+    #[arg(long, value_name = "LINE")]
+    passwd_entry: Option<String>,
+    /// The line added to /etc/group, with $GROUPNAME, $GID and $USERLIST; implies --passwd
+    #[arg(long, value_name = "LINE")]
+    group_entry: Option<String>,
     /// Connect a terminal
     #[arg(short, long)]
     tty: bool,
@@ -98,6 +107,10 @@ pub(crate) struct Labels {
     pub(crate) annotations: std::collections::BTreeMap<String, String>,
 }
 
+fn one_line(flag: &str, line: String) -> Result<String, UsageError> {
+    if line.contains(['\n', '\r', '\0']) { Err(UsageError::value(flag, &line, "it must be one line")) } else { Ok(line) }
+}
+
 impl ProcessFlags {
     pub(crate) fn apply(
         self,
@@ -113,6 +126,9 @@ impl ProcessFlags {
             workdir,
             user,
             group_add,
+            passwd,
+            passwd_entry,
+            group_entry,
             tty,
             interactive,
             init,
@@ -127,6 +143,9 @@ impl ProcessFlags {
             process.env.extend(around.caller.vars().into_iter().map(|(name, value)| (name, Some(value))));
         }
         process.env.extend(env.read(around)?);
+        process.passwd = passwd;
+        process.passwd_entry = passwd_entry.map(|line| one_line("--passwd-entry", line)).transpose()?;
+        process.group_entry = group_entry.map(|line| one_line("--group-entry", line)).transpose()?;
         process.unset_env_all = unsetenv_all;
         process.entrypoint = entrypoint.map(|text| words("--entrypoint", text)).transpose()?;
         if let Some(dir) = workdir.as_deref().filter(|dir| !dir.starts_with('/')) {

@@ -15,7 +15,7 @@ pub(crate) struct ResourceFlags {
     #[arg(long, value_name = "SIZE")]
     memory_reservation: Option<String>,
     /// Memory and swap together; -1 is unlimited
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "SIZE")]
     memory_swap: Option<String>,
     /// Number of processors, such as 1.5
     #[arg(long, value_name = "NUMBER")]
@@ -24,7 +24,7 @@ pub(crate) struct ResourceFlags {
     #[arg(long, value_name = "MICROSECONDS")]
     cpu_period: Option<u64>,
     /// Processor time per period, microseconds
-    #[arg(long, value_name = "MICROSECONDS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "MICROSECONDS")]
     cpu_quota: Option<i64>,
     /// Share of processor time when it is scarce; 1024 is the usual one
     #[arg(short, long, value_name = "NUMBER")]
@@ -36,10 +36,10 @@ pub(crate) struct ResourceFlags {
     #[arg(long, value_name = "LIST")]
     cpuset_mems: Option<String>,
     /// Number of processes; -1 is unlimited
-    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    #[arg(long, value_name = "NUMBER")]
     pids_limit: Option<i64>,
     /// Preference to be killed when memory is scarce, -1000 to 1000
-    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    #[arg(long, value_name = "NUMBER")]
     oom_score_adj: Option<i32>,
     /// Control group to put the container's under
     #[arg(long, value_name = "PATH")]

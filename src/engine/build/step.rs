@@ -22,7 +22,7 @@ use super::{stubs, view};
 use crate::network::private::PrivateNetwork;
 use crate::network::slirp::{self, SlirpNet};
 use crate::runtime::fakes::Supervisor;
-use crate::runtime::init::Stdio;
+use crate::runtime::init::{Descriptors, Stdio};
 use crate::runtime::launch::{Handles, Launched, Progress};
 use crate::runtime::plan::{Mount, Plan, Root, What, mounts};
 use crate::runtime::{Failure, Step, launch};
@@ -391,13 +391,13 @@ fn forward(path: &Path, place: &Path) -> Result<(), Errno> {
 fn run(orders: &Orders, output: OwnedFd, helpers: &mut Vec<i32>) -> Result<(i32, bool), Trouble> {
     let null = rustix::fs::open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(outside("open /dev/null"))?;
     let second = output.try_clone().map_err(|error| Trouble::Outside(error.to_string()))?;
-    let stdio = Some(Stdio { stdin: null, stdout: output, stderr: second });
+    let given = Descriptors { stdio: Some(Stdio { stdin: null, stdout: output, stderr: second }), extra: Vec::new() };
     let cgroup = match &orders.cgroup {
         Some(path) => Some(rustix::fs::open(path, DIR, Mode::empty()).map_err(outside("open the build's cgroup"))?),
         None => None,
     };
     let kills = orders.cgroup.as_deref().map_or(0, crate::runtime::cgroup::oom_kills);
-    let launched = launch(&orders.plan, Handles { stdio, join: None, cgroup })?;
+    let launched = launch(&orders.plan, Handles { given, join: None, cgroup })?;
     let Outside { network, supervisor } = match start(orders, &launched, helpers) {
         Ok(outside) => outside,
         Err(error) => {

@@ -11,7 +11,9 @@ use crate::engine::options::AttachOptions;
 use crate::engine::{Engine, Error};
 use crate::monitor::protocol::{self, MAX_PACKET, Packet, Reply, Request, kind};
 use crate::state::{ContainerRecord, Containers};
-use crate::sys::{process, socket};
+use crate::sys::socket;
+
+use super::signals::{self, Meaning, Signals};
 
 /// How an attachment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +61,18 @@ impl Terminal {
     fn copy(&self) -> Self {
         Self { saved: None, on: self.on }
     }
+
+    /// Puts it back as it was.
+    pub(super) fn restore(&self) {
+        if let Some(saved) = &self.saved {
+            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, saved);
+        }
+    }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        if let Some(saved) = &self.saved {
-            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, saved);
-        }
+        self.restore();
     }
 }
 
@@ -95,19 +102,6 @@ fn parse_keys(text: &str) -> Option<Vec<u8>> {
         })
         .collect()
 }
-
-/// Signals not passed on: those about the caller itself, and those that cannot be.
-const KEPT: [i32; 9] = [
-    libc::SIGKILL,
-    libc::SIGSTOP,
-    libc::SIGCHLD,
-    libc::SIGPIPE,
-    libc::SIGTSTP,
-    libc::SIGTTIN,
-    libc::SIGTTOU,
-    libc::SIGSEGV,
-    libc::SIGBUS,
-];
 
 /// Finds the detach keys in typed bytes, across packets.
 #[derive(Debug)]
@@ -150,11 +144,7 @@ impl<'a> Detacher<'a> {
 pub(super) fn relay(socket: &OwnedFd, terminal: &Terminal, interactive: bool, sig_proxy: bool, keys: &[u8]) -> Result<Ended, Error> {
     let mut terminal = terminal.copy();
     let tty = terminal.on;
-    let passed: Vec<i32> = (1..=31)
-        .filter(|signal| !KEPT.contains(signal))
-        .filter(|&signal| signal == libc::SIGWINCH || (sig_proxy && !tty))
-        .collect();
-    let signals = process::signal_fd(&passed).map_err(|errno| Error::Internal(format!("signalfd: {errno}")))?;
+    let signals = Signals::take(tty, sig_proxy)?;
     if interactive {
         terminal.raw();
     }
@@ -164,7 +154,7 @@ pub(super) fn relay(socket: &OwnedFd, terminal: &Terminal, interactive: bool, si
         pending: None,
         detacher: Detacher::new(if tty { keys } else { &[] }),
         buffer: vec![0; MAX_PACKET + 1],
-        stdout_gone: false,
+        stdout_gone: None,
     };
     if let Some((rows, cols)) = terminal.size() {
         relay.resize(rows, cols);
@@ -187,11 +177,12 @@ struct Relay<'a> {
     pending: Option<Vec<u8>>,
     detacher: Detacher<'a>,
     buffer: Vec<u8>,
-    stdout_gone: bool,
+    /// Why output is no longer written.
+    stdout_gone: Option<Errno>,
 }
 
 impl Relay<'_> {
-    fn run(&mut self, signals: &OwnedFd, terminal: &Terminal) -> Result<Ended, Error> {
+    fn run(&mut self, signals: &Signals, terminal: &Terminal) -> Result<Ended, Error> {
         loop {
             let stdin = rustix::stdio::stdin();
             let mut fds = vec![PollFd::new(self.socket, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
@@ -213,12 +204,12 @@ impl Relay<'_> {
             if ready[0].intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
                 && let Some(code) = self.packet()?
             {
-                return Ok(Ended::Exited(code));
+                return written(self.stdout_gone, code).map(Ended::Exited);
             }
             if !ready[1].is_empty() {
                 self.signals(signals, terminal);
             }
-            if ready.get(2).is_some_and(|flags| !flags.is_empty()) && self.read_input() {
+            if ready.get(2).is_some_and(|flags| !flags.is_empty()) && self.read_input(terminal) {
                 return Ok(Ended::Detached);
             }
         }
@@ -244,7 +235,7 @@ impl Relay<'_> {
 
     fn print(&mut self, stderr: bool, len: usize) {
         let mut rest = &self.buffer[1..=len];
-        while !rest.is_empty() && (stderr || !self.stdout_gone) {
+        while !rest.is_empty() && (stderr || self.stdout_gone.is_none()) {
             let written = if stderr {
                 rustix::io::write(rustix::stdio::stderr(), rest)
             } else {
@@ -255,9 +246,9 @@ impl Relay<'_> {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => wait_writable(stderr),
                 Err(_) if stderr => return,
-                Err(_) => {
-                    // Nobody reads what it prints: it ends as a program in a pipeline would.
-                    self.stdout_gone = true;
+                Err(errno) => {
+                    // Nobody gets what it prints: it ends as a program in a pipeline would.
+                    self.stdout_gone = Some(errno);
                     let stop = Request::Stop { signal: None, timeout: Some(2), remove: false, volumes: false };
                     let _ = protocol::send_request(self.socket.as_fd(), &stop, &[]);
                 }
@@ -265,14 +256,21 @@ impl Relay<'_> {
         }
     }
 
-    fn signals(&mut self, signals: &OwnedFd, terminal: &Terminal) {
-        while let Some(signal) = process::read_signal(signals.as_fd()) {
-            if signal == libc::SIGWINCH {
-                if let Some((rows, cols)) = terminal.size() {
-                    self.resize(rows, cols);
+    fn signals(&mut self, signals: &Signals, terminal: &Terminal) {
+        while let Some((signal, meaning)) = signals.next() {
+            match meaning {
+                Meaning::Resize => {
+                    if let Some((rows, cols)) = terminal.size() {
+                        self.resize(rows, cols);
+                    }
                 }
-            } else {
-                let _ = protocol::send_request(self.socket.as_fd(), &Request::Signal { signal, stop: false }, &[]);
+                Meaning::Pass => {
+                    let _ = protocol::send_request(self.socket.as_fd(), &Request::Signal { signal, stop: false }, &[]);
+                    if signal == libc::SIGHUP && terminal.on {
+                        signals::end_if_hung_up(terminal);
+                    }
+                }
+                Meaning::End => signals::end_by(signal, terminal),
             }
         }
     }
@@ -284,14 +282,10 @@ impl Relay<'_> {
     }
 
     /// Reads what the user gives; true when these were the detach keys.
-    fn read_input(&mut self) -> bool {
+    fn read_input(&mut self, terminal: &Terminal) -> bool {
         let mut bytes = vec![0; MAX_PACKET];
         match rustix::io::read(rustix::stdio::stdin(), &mut bytes) {
-            Ok(0) => {
-                self.input = Input::Closed;
-                self.pending = Some(vec![kind::STDIN]);
-            }
-            Ok(size) => {
+            Ok(size) if size > 0 => {
                 let Some(typed) = self.detacher.feed(&bytes[..size]) else { return true };
                 if typed.is_empty() {
                     return false;
@@ -303,7 +297,10 @@ impl Relay<'_> {
             }
             Err(Errno::INTR | Errno::AGAIN) => return false,
             // EIO: in the background, or the terminal is gone.
-            Err(_) => {
+            Ok(_) | Err(_) => {
+                if terminal.on {
+                    signals::end_if_hung_up(terminal);
+                }
                 self.input = Input::Closed;
                 self.pending = Some(vec![kind::STDIN]);
             }
@@ -319,6 +316,14 @@ impl Relay<'_> {
                 self.pending = Some(packet);
             }
         }
+    }
+}
+
+/// How a program ended whose output met this error: a reader that has gone is none, as in any pipeline.
+pub(super) fn written(error: Option<Errno>, code: i32) -> Result<i32, Error> {
+    match error {
+        None | Some(Errno::PIPE) => Ok(code),
+        Some(source) => Err(Error::Unwritten { source, code }),
     }
 }
 

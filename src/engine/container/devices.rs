@@ -32,9 +32,7 @@ pub(super) fn devices(asked: &[String], privileged: bool) -> Result<Vec<Mount>, 
     for text in asked {
         match text.parse::<Device>().map_err(|error| Error::Usage(error.to_string()))? {
             Device::Node { host, container, mode } => {
-                if let Err(error) = Path::new(&host).metadata() {
-                    return Err(Error::io("add device", &host)(error));
-                }
+                check(Path::new(&host))?;
                 let set = if mode.write { 0 } else { attribute::RDONLY };
                 mounts.push(mounts::bind(&host, &container, set));
             }
@@ -44,6 +42,16 @@ pub(super) fn devices(asked: &[String], privileged: bool) -> Result<Vec<Mount>, 
         }
     }
     Ok(mounts)
+}
+
+/// A node, or a directory that may have some.
+fn check(host: &Path) -> Result<(), Error> {
+    let kind = host.metadata().map_err(Error::io("add device", host))?.file_type();
+    if kind.is_char_device() || kind.is_block_device() || kind.is_dir() {
+        return Ok(());
+    }
+    let host = host.display();
+    Err(Error::Usage(format!("cannot add device {host}: it is not a device node; mount a file with -v {host}:PATH")))
 }
 
 /// Adds the nodes below `dir` that this process may open. What cannot be listed has none.

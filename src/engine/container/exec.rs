@@ -17,9 +17,10 @@ use crate::spec::caps::CapSet;
 use crate::spec::security::SecurityOpts;
 use crate::state::{ContainerRecord, Containers};
 use crate::userns::IdMap;
-use crate::sys::process;
 
-use super::attach::{Detacher, Terminal, connect, keys, not_running, send};
+use super::attach::{Detacher, Terminal, connect, keys, not_running, send, written};
+use super::signals::{self, Meaning, Signals};
+use super::start::preserved;
 use super::{plan, words};
 
 /// Runs a process; its exit code, or `None` when it was left alone (`-d`, detach keys).
@@ -35,17 +36,19 @@ pub fn exec(engine: &Engine, name: &str, options: &ExecOptions) -> Result<Option
     let process = process_of(engine, &record, options, terminal.size())?;
     let keys = keys(engine, &record, options.detach_keys.as_deref())?;
     let (ours, theirs) = streams(options)?;
-    let request = Request::Exec { process: Box::new(process.clone()), detach: options.detach };
-    let fds: Vec<_> = theirs.iter().map(AsFd::as_fd).collect();
+    let preserved = preserved(options.preserve_fds)?;
+    let request = Request::Exec { process: Box::new(process.clone()), detach: options.detach, preserved: preserved.len() };
+    let fds: Vec<_> = theirs.iter().chain(&preserved).map(AsFd::as_fd).collect();
     send(&socket, &request, &fds, name)?;
     drop(fds);
-    drop(theirs);
+    drop((theirs, preserved));
     let mut relay = Relay {
         socket,
         streams: ours,
         input_open: options.interactive,
         pending: Vec::new(),
         detacher: Detacher::new(if options.tty { &keys } else { &[] }),
+        stdout_gone: None,
     };
     let mut buffer = vec![0; MAX_PACKET + 1];
     loop {
@@ -60,17 +63,17 @@ pub fn exec(engine: &Engine, name: &str, options: &ExecOptions) -> Result<Option
             Packet::Reply(Reply::Failed(failure), _) => return Err(words::exec(&failure, &process)),
             Packet::Reply(Reply::Error { message }, _) => return Err(Error::Conflict(message)),
             Packet::Reply(Reply::Exited { code }, _) => {
-                relay.drain();
-                return Ok(Some(code));
+                return relay.ended(code);
             }
             Packet::End => return Err(not_running(name)),
             Packet::Reply(..) | Packet::Output { .. } => {}
         }
     }
+    let signals = Signals::take(options.tty, false)?;
     if options.interactive {
         terminal.raw();
     }
-    let code = relay.run(&terminal, options.tty, &mut buffer);
+    let code = relay.run(&signals, &terminal, &mut buffer);
     drop(terminal);
     code
 }
@@ -179,6 +182,8 @@ struct Relay<'a> {
     /// Input the process has not taken yet.
     pending: Vec<u8>,
     detacher: Detacher<'a>,
+    /// Why output is no longer written.
+    stdout_gone: Option<Errno>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -192,19 +197,16 @@ enum Source {
 }
 
 impl Relay<'_> {
-    fn run(&mut self, terminal: &Terminal, tty: bool, buffer: &mut [u8]) -> Result<Option<i32>, Error> {
-        let signals: &[i32] = if tty { &[libc::SIGWINCH] } else { &[] };
-        let signals = process::signal_fd(signals).map_err(|errno| Error::Internal(format!("signalfd: {errno}")))?;
+    fn run(&mut self, signals: &Signals, terminal: &Terminal, buffer: &mut [u8]) -> Result<Option<i32>, Error> {
         if !self.input_open {
             self.streams.input = None;
         }
         loop {
-            for source in self.wait(&signals)? {
+            for source in self.wait(signals)? {
                 match source {
                     Source::Monitor => match protocol::receive(self.socket.as_fd(), buffer) {
                         Ok(Packet::Reply(Reply::Exited { code }, _)) => {
-                            self.drain();
-                            return Ok(Some(code));
+                            return self.ended(code);
                         }
                         Ok(Packet::End) | Err(_) => {
                             self.drain();
@@ -212,14 +214,9 @@ impl Relay<'_> {
                         }
                         Ok(_) => {}
                     },
-                    Source::Signals => {
-                        while process::read_signal(signals.as_fd()).is_some() {}
-                        if let (Some((rows, cols)), Some(master)) = (terminal.size(), &self.streams.output) {
-                            let _ = crate::runtime::set_terminal_size(master.as_fd(), rows, cols);
-                        }
-                    }
+                    Source::Signals => self.signals(signals, terminal),
                     Source::Stdin => {
-                        if self.read_input() {
+                        if self.read_input(terminal) {
                             return Ok(None);
                         }
                     }
@@ -231,7 +228,17 @@ impl Relay<'_> {
         }
     }
 
-    fn wait(&self, signals: &OwnedFd) -> Result<Vec<Source>, Error> {
+    fn signals(&self, signals: &Signals, terminal: &Terminal) {
+        while let Some((signal, meaning)) = signals.next() {
+            if meaning == Meaning::End {
+                signals::end_by(signal, terminal);
+            } else if let (Some((rows, cols)), Some(master)) = (terminal.size(), &self.streams.output) {
+                let _ = crate::runtime::set_terminal_size(master.as_fd(), rows, cols);
+            }
+        }
+    }
+
+    fn wait(&self, signals: &Signals) -> Result<Vec<Source>, Error> {
         let streams = &self.streams;
         let stdin = rustix::stdio::stdin();
         let mut wanted = vec![
@@ -266,9 +273,12 @@ impl Relay<'_> {
         let mut chunk = [0_u8; 64 << 10];
         match rustix::io::read(&*fd, &mut chunk) {
             Ok(size) if size > 0 => {
-                if write_all(errors, &chunk[..size]).is_err() {
-                    // Nobody reads it: the process gets SIGPIPE at its next write.
+                if let Err(errno) = write_all(errors, &chunk[..size]) {
+                    // Nobody gets it: the process gets SIGPIPE at its next write.
                     *slot = None;
+                    if !errors {
+                        self.stdout_gone = Some(errno);
+                    }
                 }
                 true
             }
@@ -285,11 +295,19 @@ impl Relay<'_> {
         while self.copy_output(true) {}
     }
 
+    fn ended(&mut self, code: i32) -> Result<Option<i32>, Error> {
+        self.drain();
+        written(self.stdout_gone, code).map(Some)
+    }
+
     /// Reads what the user gives; true when these were the detach keys.
-    fn read_input(&mut self) -> bool {
+    fn read_input(&mut self, terminal: &Terminal) -> bool {
         let mut bytes = [0_u8; 32 << 10];
         match rustix::io::read(rustix::stdio::stdin(), &mut bytes) {
             Ok(0) | Err(Errno::IO) => {
+                if self.streams.is_terminal {
+                    signals::end_if_hung_up(terminal);
+                }
                 self.input_open = false;
                 if !self.streams.is_terminal {
                     self.streams.input = None;

@@ -42,6 +42,8 @@ pub struct Row {
     pub labels: BTreeMap<String, String>,
     /// docker's keys and texts.
     pub json: Value,
+    /// podman's further ones.
+    pub more: Value,
 }
 
 /// What was found.
@@ -70,7 +72,8 @@ pub fn list(engine: &Engine, options: &ListOptions) -> Result<Listing, Error> {
             if let Some(health) = health::word(engine, &entry.record).filter(|_| is_up(&entry.status)) {
                 json["Status"] = with_health(&json["Status"], health).into();
             }
-            Row { id: entry.record.id, labels: entry.record.config.labels, json }
+            let more = more(&entry, now);
+            Row { more, id: entry.record.id, labels: entry.record.config.labels, json }
         })
         .collect();
     Ok(Listing { rows, damaged })
@@ -152,6 +155,21 @@ fn row(entry: &Entry, options: &ListOptions, now: i64, zone: &TimeZone, size: &s
         "Mounts": mounts.join(","),
         "Networks": networks(record),
         "Platform": "",
+    })
+}
+
+/// What podman has beyond docker's keys.
+fn more(entry: &Entry, now: i64) -> Value {
+    let (record, run) = (&entry.record, entry.status.run());
+    let exit = if let Status::Exited(exit) | Status::Restarting(_, exit) = &entry.status { Some(exit) } else { None };
+    let started = run.map(|run| run.started).or(exit.map(|exit| exit.started)).unwrap_or_default();
+    json!({
+        "Created": ago(now, record.created),
+        "ExitCode": exit.map_or(0, |exit| exit.code),
+        "ImageID": record.image.id.trim_start_matches("sha256:"),
+        "Pid": run.and_then(|run| run.init).map_or(0, |init| init.pid),
+        "Restarts": run.map(|run| run.restarts).or(exit.map(|exit| exit.restarts)).unwrap_or_default(),
+        "StartedAt": started / 1_000_000_000,
     })
 }
 

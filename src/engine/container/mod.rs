@@ -36,6 +36,7 @@ pub(super) mod size;
 pub mod top;
 mod top_columns;
 pub mod wait;
+mod signals;
 pub mod start;
 pub(super) mod step;
 pub mod stop;

@@ -9,9 +9,9 @@ use crate::network::files::NameFiles;
 use crate::network::slirp::{SlirpNet, has_ipv6_default_route};
 use crate::runtime::plan::mounts::{self, Standard};
 use crate::runtime::plan::seccomp::{self, Arch, Context, Profile};
-use crate::runtime::plan::{Fill, Mount, Namespace, Namespaces, OwnAccount, Plan, Process, Root, What, masks, ulimit};
+use crate::runtime::plan::{Accounts, Fill, Mount, Namespace, Namespaces, OwnAccount, Plan, Process, Root, What, masks, ulimit};
 use crate::spec::caps::{CapSet, CapWord};
-use crate::spec::container::{ImageSource, LogDriver, NamespaceMode, NamespaceSpec, UserNamespaceMode};
+use crate::spec::container::{ImageSource, LogDriver, NamespaceMode, NamespaceSpec, ProcessSpec, UserNamespaceMode};
 use crate::spec::mount::{MountOptions, Propagation, TmpfsOptions};
 use crate::spec::network::{NetworkMode, SlirpOptions};
 use crate::spec::port::{Expose, Port, PortRange};
@@ -78,6 +78,7 @@ pub(super) fn start(
         stdin_once: spec.process.interactive && wishes.attached,
         attached: wishes.attached,
         passthrough: driver == LogDriver::Passthrough,
+        preserved: 0,
         joins: joined(record).is_some(),
         sockets: 0,
         ids: wishes.ids,
@@ -235,6 +236,7 @@ pub(super) fn plan(
     }
     all.extend(devices::devices(spec.storage.devices.as_slice(), security.privileged)?);
     Ok(Plan {
+        accounts: accounts(&record.spec.process),
         namespaces: spaces,
         hostname: Some(record.config.hostname.clone()).filter(|_| spaces.uts == Namespace::New),
         domainname: spec.network.domainname.clone(),
@@ -251,7 +253,7 @@ pub(super) fn plan(
         read_only_paths: masks.read_only,
         read_only_root: spec.storage.read_only,
         root_propagation: 0,
-        account: own_account(record, &map),
+        own_account: own_account(record, &map),
         process: Process { one_id, ..process(record, engine, &options, wishes)? },
         map,
     })
@@ -260,7 +262,8 @@ pub(super) fn plan(
 /// The user in a container that keeps the user's id. A directory that is the container's root stays as it is.
 fn own_account(record: &ContainerRecord, map: &IdMap) -> Option<OwnAccount> {
     let kept = matches!(record.spec.namespaces.user, UserNamespaceMode::KeepId { .. });
-    if !kept || matches!(record.spec.image, ImageSource::Rootfs { overlay: false, .. }) {
+    let ProcessSpec { passwd, passwd_entry, .. } = &record.spec.process;
+    if !kept || *passwd == Some(false) || passwd_entry.is_some() || matches!(record.spec.image, ImageSource::Rootfs { overlay: false, .. }) {
         return None;
     }
     let (uid, gid) = map.inside(0, 0)?;
@@ -561,4 +564,10 @@ pub(super) fn kernel_version() -> (u32, u32) {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+fn accounts(process: &ProcessSpec) -> Option<Accounts> {
+    let ProcessSpec { passwd, passwd_entry, group_entry, .. } = process;
+    let asked = passwd.unwrap_or(passwd_entry.is_some() || group_entry.is_some());
+    asked.then(|| Accounts { passwd: passwd_entry.clone(), group: group_entry.clone() })
 }

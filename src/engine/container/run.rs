@@ -8,7 +8,7 @@ use crate::spec::ContainerSpec;
 use super::attach::{self, Ended, Terminal};
 use super::create::create;
 use super::plan::Wishes;
-use super::start::{begin, spawn};
+use super::start::{begin, preserved, spawn};
 
 /// How a run went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,13 +33,14 @@ pub fn run(engine: &Engine, spec: ContainerSpec, image: Option<RunImage>, option
     let detach = spec.lifecycle.detach;
     let interactive = spec.process.interactive && options.streams.stdin;
     // Its namespace takes a few milliseconds to make, which we use.
+    let preserved = preserved(options.preserve_fds)?;
     let spawned = spawn(&engine.paths.run)?;
     let created = create(engine, spec, image, &options.create)?;
     let record = &created.record;
     let keys = attach::keys(engine, record, None)?;
     let terminal = Terminal::open(!detach && record.spec.process.tty, interactive)?;
     let wishes = Wishes { attached: !detach, size: terminal.size(), ids: None };
-    let socket = match begin(engine, spawned, record, &created.layers, wishes) {
+    let socket = match begin(engine, spawned, record, &created.layers, wishes, &preserved) {
         Ok(Some(socket)) => socket,
         Ok(None) if detach => return Ok(Outcome::Detached { id: created.record.id }),
         Ok(None) => return Err(Error::Conflict(format!("another command has started container {}: attach to it", record.name))),

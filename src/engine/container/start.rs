@@ -25,6 +25,9 @@ const INHERITED: i32 = 1024;
 /// Between two looks at a container that is about to be free.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
 
+/// The most descriptors `--preserve-fds` passes on.
+const MOST_PRESERVED: usize = 32;
+
 /// A monitor that waits for its orders.
 #[derive(Debug)]
 pub(super) struct Spawned {
@@ -118,6 +121,7 @@ pub(super) fn begin(
     record: &ContainerRecord,
     layers: &[std::path::PathBuf],
     wishes: Wishes,
+    preserved: &[OwnedFd],
 ) -> Result<Option<OwnedFd>, Error> {
     // systemd, if it is asked, works while the plan is made.
     let cgroup = cgroup::ask(engine, record, wishes, spawned.pid)?;
@@ -149,6 +153,8 @@ pub(super) fn begin(
     if start.passthrough {
         fds.extend([rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()]);
     }
+    start.preserved = preserved.len();
+    fds.extend(preserved.iter().map(AsFd::as_fd));
     let sockets = inherited_sockets(&start.ports)?;
     start.sockets = sockets.len();
     fds.extend(sockets.iter().map(AsFd::as_fd));
@@ -177,7 +183,7 @@ fn inherited_sockets(ports: &[crate::spec::Port]) -> Result<Vec<OwnedFd>, Error>
     let sockets = (0..count.clamp(0, INHERITED)).filter_map(|index| process::duplicate_inherited(3 + index)).collect();
     let sockets = crate::network::ports::matching(ports, sockets);
     // The packet to the monitor has room for so many beside the others.
-    let most = socket::MAX_FDS - 5;
+    let most = socket::MAX_FDS - MOST_PRESERVED - 5;
     if sockets.len() > most {
         return Err(Error::Usage(format!(
             "{} inherited sockets match published ports, which is more than the {most} that can be passed on: leave some to another unit",
@@ -185,6 +191,19 @@ fn inherited_sockets(ports: &[crate::spec::Port]) -> Result<Vec<OwnedFd>, Error>
         )));
     }
     Ok(sockets)
+}
+
+/// Copies of the `count` descriptors from 3 on that the caller gave us (`--preserve-fds`).
+pub(super) fn preserved(count: u32) -> Result<Vec<OwnedFd>, Error> {
+    let count = usize::try_from(count).ok().filter(|&count| count <= MOST_PRESERVED).ok_or_else(|| {
+        Error::Usage(format!("--preserve-fds {count}: no more than {MOST_PRESERVED} descriptors can be passed on"))
+    })?;
+    let one = |number| {
+        process::inherited_copy(number).ok_or_else(|| {
+            Error::Usage(format!("--preserve-fds {count}: descriptor {number} is not open: give kelp all from 3 to {}", count + 2))
+        })
+    };
+    (3..).take(count).map(one).collect()
 }
 
 fn choose_lock(engine: &Engine) -> Result<File, Error> {
@@ -266,7 +285,7 @@ fn start_stopped(engine: &Engine, record: ContainerRecord, options: &StartOption
     let layers = layers_of(engine, &record)?;
     let terminal = Terminal::open(options.attach && record.spec.process.tty, options.interactive)?;
     let wishes = Wishes { attached: options.attach, size: terminal.size(), ids: None };
-    let socket = begin(engine, spawned, &record, &layers, wishes)?;
+    let socket = begin(engine, spawned, &record, &layers, wishes, &[])?;
     Ok(socket.map(|socket| Started { socket, terminal, record }))
 }
 

@@ -70,6 +70,11 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
         }
         Step::Pivot => format!("cannot change to the container's root: {errno}"),
         Step::Limit => format!("cannot set a resource limit: {errno}"),
+        Step::OomScore => format!(
+            "cannot set --oom-score-adj {}: {errno}: an ordinary user can only raise it above that of kelp itself{}",
+            plan.process.oom_score_adj.unwrap_or_default(),
+            std::fs::read_to_string("/proc/self/oom_score_adj").map_or(String::new(), |own| format!(" ({})", own.trim())),
+        ),
         Step::User => failure.detail.clone(),
         Step::WorkDir if errno == Errno::XDEV => {
             format!("refusing the working directory {}: it leads out of the container", failure.detail)

@@ -26,6 +26,8 @@ pub struct ListOptions {
     pub filters: Vec<String>,
     /// `--no-trunc`.
     pub no_trunc: bool,
+    /// Read each image's configuration, for labels and platform.
+    pub configs: bool,
 }
 
 /// One name of an image.
@@ -37,6 +39,8 @@ pub struct Row {
     pub labels: BTreeMap<String, String>,
     /// docker's keys and texts.
     pub json: Value,
+    /// podman's further ones; some only with `configs`.
+    pub more: Value,
 }
 
 /// What [`list`] found.
@@ -75,7 +79,13 @@ pub fn list(engine: &Engine, options: &ListOptions) -> Result<Listing, Error> {
         {
             continue;
         }
-        let labels = if with_labels { store.config(id)?.config.labels } else { BTreeMap::new() };
+        let config = match (with_labels, options.configs) {
+            (true, _) => Some(store.config(id)?),
+            (false, true) => store.config(id).ok(),
+            (false, false) => None,
+        };
+        let platform = config.as_ref().map(|config| (config.os.clone(), config.architecture.clone())).unwrap_or_default();
+        let labels = config.map(|config| config.config.labels).unwrap_or_default();
         if !filters.labels(&labels) {
             continue;
         }
@@ -88,6 +98,13 @@ pub fn list(engine: &Engine, options: &ListOptions) -> Result<Listing, Error> {
             rows.push(Row {
                 size: image.record.size,
                 labels: labels.clone(),
+                more: json!({
+                    "Created": since(&image, now),
+                    "Names": image.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                    "Labels": crate::engine::container::ls::joined(&labels),
+                    "Os": platform.0,
+                    "Arch": platform.1,
+                }),
                 json: json!({
                     "Repository": repository,
                     "Tag": tag,

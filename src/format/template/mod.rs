@@ -18,7 +18,7 @@ use gotmpl::parse::Parser;
 const MAIN: &str = "main";
 
 /// Appended while parsing: the parser stops silently at an `{{end}}` or `{{else}}` that closes nothing, and then this is
-/// missing from the tree.
+/// missing from the tree. In a block that nothing closes it is at the end of that block.
 const END_MARK: &str = "\u{1}";
 
 /// A template that cannot be used.
@@ -73,7 +73,11 @@ impl Data {
 impl Template {
     /// Reads a template; `\t` and `\n` in its text (not inside actions) stand for tab and newline.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let bad = |e: gotmpl::TemplateError| TemplateError::Parse(e.to_string());
+        // Where the mark is what it did not expect, the text had ended inside an action.
+        let bad = |e: gotmpl::TemplateError| {
+            let mark = format!("unexpected character: {:?}", END_MARK.chars().next().unwrap_or_default());
+            TemplateError::Parse(e.to_string().replace(&mark, "unclosed action: }} is missing"))
+        };
         let marked = format!("{text}{END_MARK}");
         let (mut tree, mut defines) =
             Parser::with_name(None, &marked, "{{", "}}").and_then(Parser::parse).map_err(bad)?;

@@ -44,7 +44,24 @@ pub(super) fn take_end_mark(tree: &mut ListNode, mark: &str) -> Result<(), Templ
         last.text = text.into();
         return Ok(());
     }
-    Err(TemplateError::Parse("template: unexpected {{end}} or {{else}}".to_owned()))
+    let what = if ends_in_block(tree, mark) {
+        "unexpected end of the template: {{end}} is missing"
+    } else {
+        "unexpected {{end}} or {{else}}"
+    };
+    Err(TemplateError::Parse(format!("template: {what}")))
+}
+
+/// Whether the mark is at the end of the last block.
+fn ends_in_block(tree: &ListNode, mark: &str) -> bool {
+    match tree.nodes.last() {
+        Some(Node::Text(text)) => text.text.ends_with(mark),
+        Some(Node::If(branch) | Node::Range(branch) | Node::With(branch)) => {
+            ends_in_block(branch.else_body.as_ref().unwrap_or(&branch.body), mark)
+        }
+        Some(Node::List(list)) => ends_in_block(list, mark),
+        _ => false,
+    }
 }
 
 fn pipe(node: &mut PipeNode) -> Result<(), TemplateError> {

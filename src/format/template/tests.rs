@@ -102,6 +102,19 @@ fn mistakes_are_errors() {
             assert!(matches!(result, Err(TemplateError::Parse(_))), "{template}");
         }
     }
+    for (template, want) in [
+        ("{{.Id", "unclosed action: }} is missing"),
+        ("a {{", "unclosed action: }} is missing"),
+        ("{{if .Id}}", "unexpected end of the template: {{end}} is missing"),
+        ("{{if .Id}}a{{else}}b", "unexpected end of the template: {{end}} is missing"),
+        ("{{range .Mounts}}{{if .Id}}a{{end}}", "unexpected end of the template: {{end}} is missing"),
+        ("{{with .Id}}{{if .Id}}", "unexpected end of the template: {{end}} is missing"),
+        ("{{if .Id}}a{{end}}{{end}}", "unexpected {{end}} or {{else}}"),
+        ("{{else}}", "unexpected {{end}} or {{else}}"),
+    ] {
+        let error = Template::parse(template).unwrap_err().to_string();
+        assert!(error.ends_with(want), "{template}: {error}");
+    }
     let error = render("{{.State.Nope}}", &container()).unwrap_err().to_string();
     assert_eq!(error, "template: no field \"Nope\" (in .State.Nope)");
     let error = Template::parse("{{nope}}").unwrap_err().to_string();

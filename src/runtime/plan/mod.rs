@@ -52,7 +52,10 @@ pub struct Plan {
     pub root_propagation: u64,
     /// Who the user is in the container, where no image can know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<OwnAccount>,
+    pub own_account: Option<OwnAccount>,
+    /// Lines for the account files, where the image does not know the process's user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Accounts>,
     /// The process.
     pub process: Process,
 }
@@ -79,6 +82,15 @@ pub struct Fill {
     pub volume: String,
     /// What the image has there goes into it; else it only becomes the container's.
     pub copy: bool,
+}
+
+/// What to write into the account files; podman's own lines unless said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accounts {
+    /// `--passwd-entry`.
+    pub passwd: Option<String>,
+    /// `--group-entry`.
+    pub group: Option<String>,
 }
 
 /// One namespace: a new one, the caller's, or that of the process whose pidfd comes with the plan.

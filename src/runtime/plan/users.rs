@@ -98,14 +98,11 @@ pub fn resolve(
     Ok(result)
 }
 
-/// Whether a passwd file knows the user.
-pub fn has_user(passwd: &[u8], uid: u32) -> bool {
-    passwd_entries(passwd).any(|entry| entry.uid == uid)
-}
-
-/// Whether a group file knows the group.
-pub fn has_group(group: &[u8], gid: u32) -> bool {
-    group_entries(group).any(|entry| entry.gid == gid)
+/// Whether passwd(5) or group(5) has a line for this id.
+pub fn lists(file: &[u8], id: u32) -> bool {
+    file.split(|byte| *byte == b'\n')
+        .filter_map(|line| line.split(|byte| *byte == b':').nth(2))
+        .any(|field| text(field).and_then(|field| field.trim().parse().ok()) == Some(id))
 }
 
 /// A group by name or number; a number needs no entry.

@@ -95,9 +95,6 @@ impl ExecArgs {
         if let Some(user) = &user {
             crate::cli::flags::parse::<crate::spec::UserSpec>("--user", user)?;
         }
-        if preserve_fds.is_some_and(|count| count > 0) {
-            return Err(UsageError::new("--preserve-fds is not supported yet"));
-        }
         let options = ExecOptions {
             command,
             env: env.read(around)?,

@@ -22,13 +22,13 @@ pub(crate) struct LogsArgs {
     #[arg(short, long)]
     pub(super) follow: bool,
     /// Only what came after: a time, or a duration back from now such as 10m
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME")]
     pub(super) since: Option<String>,
     /// Only what came before
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME")]
     pub(super) until: Option<String>,
     /// Only the last N lines
-    #[arg(short = 'n', long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(short = 'n', long, value_name = "N")]
     pub(super) tail: Option<String>,
     /// Show the time of each line
     #[arg(short, long)]

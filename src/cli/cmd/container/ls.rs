@@ -19,7 +19,7 @@ pub(crate) struct LsArgs {
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<String>,
     /// Show the N newest, running or not
-    #[arg(short = 'n', long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(short = 'n', long, value_name = "N")]
     pub(super) last: Option<i64>,
     /// Show the newest, running or not
     #[arg(short, long)]
@@ -66,7 +66,7 @@ $ kelp ps --format \"table {{.Names}}\\t{{.Status}}\"";
             sort_rows(&mut rows, &key)?;
         }
         let table = if size { LISTING_SIZE } else { LISTING };
-        let rows = rows.into_iter().map(|row| list::Row::from_json(row.json, &row.labels)).collect();
+        let rows = rows.into_iter().map(|row| list::Row::from_json(row.json, &row.labels).with_more(row.more)).collect();
         list::print(&table, rows, &list::ListOptions { quiet, format, no_trunc: true, no_heading: noheading })?;
         Ok(Exit::OK)
     }
@@ -88,6 +88,12 @@ const COLUMNS: &[Column] = &[
     Column::new("Mounts", "MOUNTS"),
     Column::new("Networks", "NETWORKS"),
     Column::new("Platform", "PLATFORM"),
+    Column::new("Created", "CREATED"),
+    Column::new("ExitCode", "EXIT CODE"),
+    Column::new("ImageID", "IMAGE ID"),
+    Column::new("Pid", "PID"),
+    Column::new("Restarts", "RESTARTS"),
+    Column::new("StartedAt", "STARTED AT"),
 ];
 
 const LISTING: Listing = Listing {

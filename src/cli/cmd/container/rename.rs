@@ -2,6 +2,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::flags::container::container_name;
 use crate::cli::verb::Verb;
 use crate::engine::container::rename::rename;
 
@@ -24,7 +25,7 @@ impl Verb for RenameArgs {
 $ kelp rename web web-old";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        rename(context.engine()?, &self.container, &self.name)?;
+        rename(context.engine()?, &self.container, container_name(&self.name))?;
         Ok(Exit::OK)
     }
 }

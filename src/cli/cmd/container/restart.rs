@@ -31,7 +31,7 @@ pub(crate) struct RestartArgs {
     #[arg(long)]
     pub(super) running: bool,
     /// Seconds before the kill; -1 waits for ever
-    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_hyphen_values = true)]
+    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS")]
     pub(super) time: Option<i64>,
     /// Signal to send
     #[arg(short, long, value_name = "SIGNAL")]

@@ -40,7 +40,7 @@ pub(crate) struct RmArgs {
     #[arg(short, long)]
     pub(super) volumes: bool,
     /// Seconds before the kill; -1 waits for ever
-    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_hyphen_values = true)]
+    #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS")]
     pub(super) time: Option<i64>,
 }
 

@@ -52,19 +52,20 @@ impl RunArgs {
             }
             spec.lifecycle.remove = true;
         }
-        spec.process.preserve_fds = preserve_fds.unwrap_or_default();
         if detach && asked.streams.is_some() {
             return Err(UsageError::conflict("--attach", "--detach"));
-        }
-        if spec.process.preserve_fds > 0 {
-            return Err(UsageError::new("--preserve-fds is not supported yet"));
         }
         if detach && rmi {
             return Err(UsageError::conflict("--rmi", "--detach"));
         }
         let streams =
             asked.streams.unwrap_or(Streams { stdin: spec.process.interactive, ..Streams::default() });
-        let options = RunOptions { create: asked.create, streams, sig_proxy: sig_proxy.unwrap_or(true) };
+        let options = RunOptions {
+            create: asked.create,
+            streams,
+            sig_proxy: sig_proxy.unwrap_or(true),
+            preserve_fds: preserve_fds.unwrap_or_default(),
+        };
         Ok((spec, options))
     }
 }

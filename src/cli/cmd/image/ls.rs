@@ -59,7 +59,8 @@ $ kelp images -qf dangling=true";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let Self { reference, all, digests, filter, format, no_trunc, quiet, noheading, sort, tree } = self;
-        let options = ListOptions { reference, all, digests, filters: filter, no_trunc };
+        let configs = format.as_deref().is_some_and(|format| format.contains("{{"));
+        let options = ListOptions { configs, reference, all, digests, filters: filter, no_trunc };
         if tree {
             for (given, flag) in [(quiet, "--quiet"), (digests, "--digests"), (format.is_some(), "--format"), (sort.is_some(), "--sort")] {
                 if given {
@@ -75,7 +76,7 @@ $ kelp images -qf dangling=true";
             sort_rows(&mut rows, &key)?;
         }
         let table = if digests { LISTING_DIGESTS } else { LISTING };
-        let rows = rows.into_iter().map(|row| list::Row::from_json(row.json, &row.labels)).collect();
+        let rows = rows.into_iter().map(|row| list::Row::from_json(row.json, &row.labels).with_more(row.more)).collect();
         list::print(&table, rows, &list::ListOptions { quiet, format, no_trunc: true, no_heading: noheading })?;
         Ok(Exit::OK)
     }
@@ -114,6 +115,11 @@ const COLUMNS: &[Column] = &[
     Column::new("SharedSize", "SHARED SIZE"),
     Column::new("UniqueSize", "UNIQUE SIZE"),
     Column::new("VirtualSize", "VIRTUAL SIZE"),
+    Column::new("Created", "CREATED"),
+    Column::new("Names", "NAMES"),
+    Column::new("Labels", "LABELS"),
+    Column::new("Os", "OS"),
+    Column::new("Arch", "ARCH"),
 ];
 
 const LISTING: Listing =

@@ -15,7 +15,7 @@ pub(crate) struct RmArgs {
     #[arg(short, long)]
     pub(super) force: bool,
     /// With --force: remove the containers that use it, those that run after so many seconds at most (-1: when they end)
-    #[arg(short, long, value_name = "SECONDS", allow_hyphen_values = true)]
+    #[arg(short, long, value_name = "SECONDS")]
     pub(super) time: Option<i64>,
 }
 

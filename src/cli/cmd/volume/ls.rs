@@ -35,7 +35,7 @@ $ kelp volume ls -f dangling=true";
         let Self { filter, format, quiet, noheading } = self;
         let found = volume::list(context.engine()?, &filter)?;
         context.warn_all(&found.damaged);
-        let rows = found.rows.into_iter().map(|row| list::Row::from_json(row.json, &row.labels)).collect();
+        let rows = found.rows.into_iter().map(|row| list::Row::from_json(row.json, &row.labels).with_more(row.more)).collect();
         list::print(&LISTING, rows, &list::ListOptions { quiet, format, no_trunc: true, no_heading: noheading })?;
         Ok(Exit::OK)
     }
@@ -50,6 +50,9 @@ const LISTING: Listing = Listing {
         Column::new("Labels", "LABELS"),
         Column::new("Links", "LINKS"),
         Column::new("Size", "SIZE"),
+        Column::new("Anonymous", "ANONYMOUS"),
+        Column::new("CreatedAt", "CREATED AT"),
+        Column::new("Options", "OPTIONS"),
     ],
     table: &["Driver", "Name"],
     id: "Name",

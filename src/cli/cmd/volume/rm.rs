@@ -18,7 +18,7 @@ pub(crate) struct RmArgs {
     #[arg(short, long)]
     pub(super) force: bool,
     /// For compatibility
-    #[arg(short, long, hide = true, value_name = "SECONDS", allow_hyphen_values = true)]
+    #[arg(short, long, hide = true, value_name = "SECONDS")]
     pub(super) time: Option<i64>,
 }
 
