@@ -349,8 +349,12 @@ impl Session {
             };
             let stat = rustix::fs::fstat(&file)?;
             let Some(before) = owner::find(&file, &stat) else { return Ok(()) };
+            let after = Owner { mode: before.mode & !0o7777 | low(mode) & 0o7777, ..before };
+            if after == before {
+                return Ok(());
+            }
             self.valid(n)?;
-            owner::record(&file, Owner { mode: before.mode & !0o7777 | low(mode) & 0o7777, ..before })
+            owner::record(&file, after)
         };
         // What is wrong with it the kernel tells best itself.
         follow().ok();
