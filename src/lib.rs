@@ -58,7 +58,7 @@
 //!
 //! # Who may import whom
 //! `tests/tidy.rs` holds the table. It differs from the usual layering in three places: `monitor` uses `network` (published
-//! ports and slirp4netns live and die with it), `runtime` uses `volume` (a new volume is filled by the container's first
+//! ports and slirp4netns live and die with it), `runtime` uses `volume` (a new volume is filled from the container's first
 //! process, the one place where the image is visible with the right ids), and `format` is pure and free to all. `build` uses
 //! [`sys`] (contexts are walked and copied by descriptor), `state` and `userns` (its cache lies beside the layers) and
 //! `runtime` (users of a root file system).

@@ -92,7 +92,7 @@ pub(crate) fn list(kind: Kind, engine: &Engine) -> Result<Vec<String>, Error> {
         names.extend(rows.iter().map(|row| text(&row.json, "Names") + colon));
     }
     if matches!(kind, Kind::Image | Kind::Any) {
-        for row in image::list(engine, &image::ListOptions::default())? {
+        for row in image::list(engine, &image::ListOptions::default())?.rows {
             let (name, tag) = (text(&row.json, "Repository"), text(&row.json, "Tag"));
             if name != "<none>" && tag != "<none>" {
                 names.push(format!("{name}:{tag}"));

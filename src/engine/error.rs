@@ -205,6 +205,7 @@ fn store_kind(error: &StoreError) -> Kind {
         StoreError::Io { .. }
         | StoreError::Config { .. }
         | StoreError::Incomplete { .. }
+        | StoreError::Damaged { .. }
         | StoreError::Layer(_) => Kind::Storage,
     }
 }

@@ -17,6 +17,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -413,12 +414,17 @@ impl Write for Hashed<'_> {
 
 fn write_record(dir: &Path, record: &LayerRecord) -> Result<(), LayerError> {
     let path = dir.join(RECORD);
-    let aside = dir.join("layer.json.new");
+    // A name of its own: two that mark a layer as synced would else put half a record in place, and the layer be gone.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let aside = dir.join(format!("layer.json.{}-{}.new", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     let write = || {
         fs::write(&aside, serde_json::to_vec(record)?)?;
         fs::rename(&aside, &path)
     };
-    write().map_err(LayerError::io("write", &path))
+    write().map_err(|error| {
+        fs::remove_file(&aside).ok();
+        LayerError::io("write", &path)(error)
+    })
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {

@@ -84,6 +84,12 @@ pub enum StoreError {
         /// Why.
         source: ConfigError,
     },
+    /// The record of an image says nothing.
+    #[error("the image record {path} is damaged: pull or load the image again; `kelp image prune` removes what is left of it")]
+    Damaged {
+        /// The record.
+        path: PathBuf,
+    },
     /// Parts of a recorded image are gone (a power cut, or somebody removed files).
     #[error("image {id} is incomplete here ({what}); pull or load it again")]
     Incomplete {
@@ -397,10 +403,32 @@ impl ImageStore {
     /// # Errors
     /// When a directory cannot be read.
     pub fn list(&self) -> Result<Vec<Image>, StoreError> {
-        let mut images: BTreeMap<Digest, Image> = BTreeMap::new();
-        for record in self.records()? {
-            images.insert(record.id.clone(), bare(record));
+        self.with_names(self.records()?)
+    }
+
+    /// As [`Self::list`], for somebody to look at: what cannot be read is told instead of hiding the others. Not for
+    /// who removes what no image refers to.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn list_readable(&self) -> Result<(Vec<Image>, Vec<StoreError>), StoreError> {
+        let (mut records, mut damaged) = (Vec::new(), Vec::new());
+        for name in blobs::read_dir(&self.data.join("images"))? {
+            let Ok(id) = Digest::from_sha256_hex(&name) else { continue };
+            match self.record(&id) {
+                Ok(Some(record)) => records.push(record),
+                // Under construction, or removed while we looked.
+                Ok(None) if !self.record_path(&id).exists() => {}
+                Ok(None) => damaged.push(StoreError::Damaged { path: self.record_path(&id) }),
+                Err(error) => damaged.push(error),
+            }
         }
+        Ok((self.with_names(records)?, damaged))
+    }
+
+    fn with_names(&self, records: Vec<ImageRecord>) -> Result<Vec<Image>, StoreError> {
+        let mut images: BTreeMap<Digest, Image> =
+            records.into_iter().map(|record| (record.id.clone(), bare(record))).collect();
         for (name, named) in self.names.list()? {
             if let Some(image) = images.get_mut(&named.id) {
                 image.push_name(name, named);

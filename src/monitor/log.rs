@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -242,7 +242,8 @@ fn open_file(path: &Path) -> io::Result<Sink> {
     let file = match open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
+                // What programs said is nobody else's.
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
             }
             open()?
         }

@@ -15,6 +15,7 @@ use super::fakes::{Hello, OneId};
 use super::plan::{Namespace, Plan, Process, users};
 use super::report::{Failure, Step, at, nth};
 use super::{report, rootfs, terminal};
+use crate::spec::user::KEEP_GROUPS;
 use crate::sys::process::{self, CStrings};
 use crate::sys::seccomp::BpfInsn;
 use crate::sys::{caps, prctl, root, seccomp, socket};
@@ -65,6 +66,8 @@ pub(super) mod word {
     pub(crate) const GO: u8 = b'g';
     /// From the child: the device of a root that the parent is to serve comes with it.
     pub(crate) const FUSE: u8 = b'f';
+    /// From the child: something to be done for it ([`crate::runtime::errand`]).
+    pub(crate) const ERRAND: u8 = b'e';
     /// From the child: a terminal's master comes with it.
     pub(crate) const TERMINAL: u8 = b't';
     /// From the child: the listener of its second filter comes with it; its [`super::Hello`] follows in the packet.
@@ -111,7 +114,7 @@ fn build(plan: &Plan, report: BorrowedFd<'_>, given: Descriptors) -> Result<Neve
     }
     process::set_umask(0o022);
     super::accounts::add(plan, root_fd.as_fd())?;
-    rootfs::mount_all(plan, sources, root_fd.as_fd())?;
+    rootfs::mount_all(plan, sources, root_fd.as_fd(), report)?;
     rootfs::sysctls(plan, root_fd.as_fd())?;
     let identity = look_up(&plan.process, root_fd.as_fd())?;
     let slave = open_terminal(&plan.process, root_fd.as_fd(), report, real_ids(&plan.process, &identity).0)?;
@@ -213,17 +216,21 @@ pub(super) fn become_program<T>(
     caps::set(all, all, 0).map_err(at(Step::Caps))?;
     let (uid, gid) = real_ids(program, identity);
     // A single-id namespace has no groups to choose from; there is nothing to drop either.
-    if program.one_id.is_none() {
+    if program.one_id.is_none() && !program.groups.iter().any(|group| group == KEEP_GROUPS) {
         process::set_groups(&identity.groups).map_err(at(Step::Ids))?;
     }
     let other = |errno| Failure { detail: format!("{}:{}", identity.uid, identity.gid), ..Failure::new(Step::Ids, errno) };
-    if program.one_id.as_ref().is_some_and(|one| !one.full) && uid != identity.uid {
-        return Err(other(Errno::INVAL));
-    }
+    let one = program.one_id.as_ref().map(|one| one.for_user(identity.uid, identity.gid).ok_or_else(|| other(Errno::INVAL)));
+    let one = one.transpose()?;
     process::set_ids(uid, gid).map_err(other)?;
     // Still all of the namespace's: a filter needs CAP_SYS_ADMIN without no_new_privs. exec takes them from all but
     // root, who keeps the bounding set.
-    let ambient = if uid == 0 { 0 } else { program.ambient & program.caps & all };
+    let ambient = match (uid, identity.uid) {
+        (0, _) => 0,
+        // Root by belief: what root has, whoever the kernel takes it for.
+        (_, 0) => program.caps & all,
+        _ => program.ambient & program.caps & all,
+    };
     caps::set(all, all, ambient).map_err(at(Step::Caps))?;
     caps::set_ambient(ambient).map_err(at(Step::Caps))?;
     // A change of ids clears it. A monitor that has died meanwhile has closed its end.
@@ -239,7 +246,7 @@ pub(super) fn become_program<T>(
     let env = environment(program, identity);
     let candidates = candidates(program, &env);
     let env = CStrings::new(&env);
-    if let Some(one) = &program.one_id {
+    if let Some(one) = &one {
         fakes(one, identity, report)?;
     }
     if program.init {

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 
+use super::errand;
 use super::init::{self, Descriptors, word};
 use super::plan::{Namespace, Namespaces, Plan};
 use super::report::{Failure, Step, at, send};
@@ -176,16 +177,19 @@ impl Launched {
         let _ = self.say(word::GO);
     }
 
-    /// Waits for the next thing the process reached. After [`Progress::Running`] there is nothing more.
+    /// Waits for the next thing the process reached, and does its errands until then. After [`Progress::Running`] there is nothing more.
     pub fn next(&self) -> Result<Progress, Failure> {
         let mut buffer = vec![0_u8; super::join::PACKET];
         let mut fds = Vec::new();
-        let size = match socket::receive(self.report.as_fd(), &mut buffer, &mut fds, true) {
-            Ok(0) => return Ok(Progress::Running),
-            Ok(size) => size,
-            // What the end of the program, or of a process killed before it, looks like when unread words remain.
-            Err(Errno::CONNRESET) => return Ok(Progress::Running),
-            Err(errno) => return Err(Failure::new(Step::Exec, errno)),
+        let size = loop {
+            match socket::receive(self.report.as_fd(), &mut buffer, &mut fds, true) {
+                Ok(0) => return Ok(Progress::Running),
+                Ok(size) if buffer[0] == word::ERRAND => errand::serve(self.pid, &buffer[1..size], std::mem::take(&mut fds)),
+                Ok(size) => break size,
+                // What the end of the program, or of a process killed before it, looks like when unread words remain.
+                Err(Errno::CONNRESET) => return Ok(Progress::Running),
+                Err(errno) => return Err(Failure::new(Step::Exec, errno)),
+            }
         };
         match (buffer[..size].first(), fds.pop()) {
             (Some(&word::TERMINAL), Some(master)) => Ok(Progress::Terminal(master)),

@@ -3,6 +3,7 @@
 
 mod accounts;
 pub mod cgroup;
+mod errand;
 pub mod fakes;
 pub mod init;
 pub mod join;

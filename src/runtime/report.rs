@@ -34,8 +34,10 @@ pub enum Step {
     Mount,
     /// A link or node in /dev.
     Dev,
-    /// Filling `plan.fill[index]`.
+    /// Filling a volume; the detail is the message.
     Fill,
+    /// `plan.mounts[index]`: giving its source to the user, whom the detail tells.
+    Chown,
     /// The terminal.
     Terminal,
     /// `plan.sysctls[index]`.

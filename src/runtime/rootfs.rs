@@ -12,10 +12,10 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::errand;
 use super::init::word;
 use super::plan::{Mount, Plan, Root, What};
 use super::report::{Failure, Step, at, nth};
-use crate::sys::chown::chown_tree;
 use crate::sys::copy_tree::{Owner, TreeCopy};
 use crate::sys::mount::{self, attribute, flag};
 use crate::sys::root::{self, Kind};
@@ -122,19 +122,17 @@ fn bind_root(path: &str) -> Result<OwnedFd, Errno> {
 }
 
 /// Performs `plan.mounts`, then the links in /dev.
-pub(super) fn mount_all(plan: &Plan, sources: Vec<Source>, root_fd: BorrowedFd<'_>) -> Result<(), Failure> {
+pub(super) fn mount_all(plan: &Plan, sources: Vec<Source>, root_fd: BorrowedFd<'_>, report: BorrowedFd<'_>) -> Result<(), Failure> {
     for (index, (mount, source)) in plan.mounts.iter().zip(sources).enumerate() {
-        if let Some((target, volume)) = plan.fill.iter().find(|(target, _)| *target == mount.target) {
-            crate::volume::copy_up(Path::new(volume), root_fd, Path::new(target), None).map_err(|error| Failure {
-                detail: error.to_string(),
-                ..nth(Step::Fill, index)(Errno::IO)
-            })?;
+        if let Some(fill) = plan.fill.iter().find(|fill| fill.target == mount.target) {
+            errand::fill(report, fill, root_fd)?;
         }
         if let Source::Tree(tree) = &source
             && plan.chown.contains(&mount.target)
         {
             let identity = super::init::look_up(&plan.process, root_fd)?;
-            chown_tree(tree.as_fd(), identity.uid, identity.gid).map_err(nth(Step::MountSource, index))?;
+            errand::chown(report, tree.as_fd(), (identity.uid, identity.gid))
+                .map_err(|failure| Failure { index: u32::try_from(index).unwrap_or(u32::MAX), ..failure })?;
         }
         one(mount, source, index, root_fd)?;
     }

@@ -14,6 +14,20 @@ pub const MAX_ID: u32 = i32::MAX as u32;
 /// Longest text taken for a user or a group.
 const MAX_LEN: usize = 256;
 
+/// The word of `--group-add` for the groups the caller has.
+pub const KEEP_GROUPS: &str = "keep-groups";
+
+/// Checks the words of `--group-add`: the caller's groups have no number in the container, so that none can be added.
+///
+/// # Errors
+/// [`KEEP_GROUPS`] together with others.
+pub fn added_groups(groups: Vec<String>) -> Result<Vec<String>, String> {
+    if groups.len() > 1 && groups.iter().any(|group| group == KEEP_GROUPS) {
+        return Err(format!("{KEEP_GROUPS} cannot be combined with other groups: the process has those of its caller, or those you name"));
+    }
+    Ok(groups)
+}
+
 /// A text that cannot be a user or group.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UserError {

@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -210,8 +210,12 @@ impl<'a> Containers<'a> {
 
     /// The latest start, by the `started` file a monitor leaves in the data directory.
     fn last_start(&self, id: &str) -> LastStart {
-        let text = files::read(&self.paths.container(id).join("started")).ok().flatten();
-        text.and_then(|text| LastStart::parse(std::str::from_utf8(&text).ok()?)).unwrap_or_default()
+        let path = self.paths.container(id).join("started");
+        let text = files::read(&path).ok().flatten();
+        let written = text.and_then(|text| LastStart::parse(std::str::from_utf8(&text).ok()?));
+        // Of one that says nothing its own time tells.
+        let made = || path.metadata().ok().map(|meta| LastStart { time: meta.mtime() * 1_000_000_000 + meta.mtime_nsec(), monitor: None });
+        written.or_else(made).unwrap_or_default()
     }
 
     /// Leaves word of a start, and of who looks after it.
@@ -220,7 +224,11 @@ impl<'a> Containers<'a> {
     /// A full disk.
     pub fn write_start(&self, id: &str, time: i64, monitor: ProcessId) -> Result<(), StateError> {
         let text = format!("{time} {} {} {}\n", monitor.pid, monitor.start, identity::boot_id());
-        files::write(&self.paths.container(id).join("started"), text.as_bytes())
+        let path = self.paths.container(id).join("started");
+        files::write(&path, text.as_bytes()).or_else(|error| {
+            // A full disk still has room for a file with nothing in it: it was started.
+            File::options().write(true).create(true).truncate(true).mode(0o600).open(&path).map(drop).map_err(|_| error)
+        })
     }
 
     /// A container whose lock nobody holds may run all the same: its runtime directory was removed, at a logout or by who
@@ -352,4 +360,31 @@ impl<'a> Containers<'a> {
 
 fn private_dir(path: &std::path::Path) -> std::io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_could_only_be_marked_was_one() {
+        let base = std::env::temp_dir().join(format!("kelp-started-{}", std::process::id()));
+        let paths = Paths { data: base.join("data"), config: base.join("c"), state: base.join("s"), cache: base.join("x"), run: base.join("r") };
+        let containers = Containers::new(&paths);
+        let id = "a".repeat(64);
+        let dir = paths.container(&id);
+        fs::create_dir_all(&dir).expect("a directory");
+        assert!(matches!(containers.status(&id), Ok(Status::Created)));
+        // As the fallback of `write_start` leaves it on a full disk, where the end could not be recorded either.
+        File::create(dir.join("started")).expect("a file");
+        let lost = |containers: &Containers<'_>| matches!(containers.status(&id), Ok(Status::Exited(end)) if end.code == 137 && end.started > 1_600_000_000_000_000_000);
+        assert!(lost(&containers));
+        // The end of an earlier run is not this one's; a later one is.
+        let end = |finished| files::write_json(&dir.join("exit.json"), &ExitRecord { version: VERSION, code: 3, finished, ..ExitRecord::default() });
+        end(1_000_000_000).expect("written");
+        assert!(lost(&containers));
+        end(i64::MAX).expect("written");
+        assert!(matches!(containers.status(&id), Ok(Status::Exited(end)) if end.code == 3));
+        fs::remove_dir_all(&base).expect("removed");
+    }
 }

@@ -46,6 +46,23 @@ impl IdMap {
         (lead(&self.uids), lead(&self.gids))
     }
 
+    /// The ids of the parent namespace that are these here.
+    pub fn outside(&self, uid: u32, gid: u32) -> Option<(u32, u32)> {
+        let find = |extents: &[Extent], id: u32| {
+            let holds = extents.iter().find(|extent| id.checked_sub(extent.inside).is_some_and(|nth| nth < extent.count))?;
+            holds.outside.checked_add(id - holds.inside)
+        };
+        Some((find(&self.uids, uid)?, find(&self.gids, gid)?))
+    }
+
+    /// The ids here that are these of the parent namespace.
+    pub fn inside(&self, uid: u32, gid: u32) -> Option<(u32, u32)> {
+        let turned = |extents: &[Extent]| {
+            extents.iter().map(|extent| Extent { inside: extent.outside, outside: extent.inside, ..*extent }).collect()
+        };
+        Self { uids: turned(&self.uids), gids: turned(&self.gids) }.outside(uid, gid)
+    }
+
     /// Only one id each: no subordinate ids.
     pub fn is_single(&self) -> bool {
         let total = |extents: &[Extent]| extents.iter().map(|extent| u64::from(extent.count)).sum::<u64>();
@@ -91,6 +108,14 @@ mod tests {
         };
         assert_eq!(text(&map.identity().uids), "0 0 1\n1 1 65536\n");
         assert!(map.is_single(), "a single group makes setgroups impossible");
+    }
+
+    #[test]
+    fn ids_of_one_side_are_those_of_the_other() {
+        let extents = vec![Extent { inside: 0, outside: 1, count: 10 }, Extent { inside: 1000, outside: 0, count: 1 }];
+        let map = IdMap { uids: extents.clone(), gids: extents };
+        assert_eq!((map.outside(9, 1000), map.outside(10, 0), map.outside(1001, 0)), (Some((10, 0)), None, None));
+        assert_eq!((map.inside(0, 10), map.inside(11, 0)), (Some((1000, 9)), None));
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod subid;
 pub use available::{Single, available, expected, prefer_single};
 pub use enter::{Entered, enter, exec_sealed, is_inside, sealed_self, share, write_maps};
 pub use map::{Extent, IdMap};
-pub use subid::{SubIds, ranges};
+pub use subid::{SubIds, ranges, user_name};
 
 /// Why the user namespace could not be entered.
 #[derive(Debug, thiserror::Error)]

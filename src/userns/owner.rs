@@ -85,12 +85,14 @@ impl Owner {
         matches!(self.mode & S_IFMT, 0o020_000 | 0o060_000)
     }
 
-    /// This record on the entry the kernel describes. A mode that was changed since it was recorded is the entry's own:
-    /// chmod(2) works as always and nobody records it.
+    /// This record on the entry the kernel describes. A mode that was changed since it was recorded is the entry's own,
+    /// if it can be told by the mode on disk; where it cannot, whoever changes it has to record it (`runtime::fakes`).
     fn over(self, stat: &Stat) -> Self {
         let kind = stat.st_mode & S_IFMT;
         let on_disk = stat.st_mode & 0o7777;
-        let bits = if on_disk == on_disk_mode(self.mode, kind) { self.mode & 0o7777 } else { on_disk };
+        let made = on_disk_mode(self.mode, kind);
+        // Directories of before these kept set-group-id and sticky bits.
+        let bits = if on_disk == made || on_disk == made & 0o777 { self.mode & 0o7777 } else { on_disk };
         // A file can pass for a device, nothing else for anything.
         if self.is_device() && kind == 0o100_000 {
             let bits = if on_disk == 0o600 { self.mode & 0o7777 } else { bits };
@@ -101,10 +103,9 @@ impl Owner {
 }
 
 /// The permission bits an entry gets on disk for a recorded `mode`: the user must be able to use it whatever they say,
-/// and set-id bits would be the user's own.
+/// and a file's set-id bits would be the user's own. A directory's harm nobody, and programs look for them (/tmp).
 pub fn on_disk_mode(mode: u32, kind: u32) -> u32 {
-    let least = if kind == 0o040_000 { 0o700 } else { 0o600 };
-    mode & 0o777 | least
+    if kind == 0o040_000 { mode & 0o3777 | 0o700 } else { mode & 0o777 | 0o600 }
 }
 
 /// What is recorded of an open entry (`O_PATH` will do).
@@ -238,6 +239,21 @@ mod tests {
         for bad in ["", "1", "1:2", "a:b:c", "1:2:9", "1:2:644:nonsense"] {
             assert_eq!(Owner::parse(bad.as_bytes()), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn directories_keep_what_harms_nobody() {
+        assert_eq!((on_disk_mode(0o41777, 0o040_000), on_disk_mode(0o6050, 0o040_000)), (0o1777, 0o2750));
+        assert_eq!((on_disk_mode(0o6755, 0o100_000), on_disk_mode(0o1000, 0o100_000)), (0o755, 0o600));
+        let record = Owner { uid: 1, gid: 2, mode: 0o041_777, rdev: 0 };
+        let temporary = std::env::temp_dir().join(format!("kelp-owner-dir-{}", std::process::id()));
+        std::fs::create_dir_all(&temporary).expect("a directory");
+        let over = |mode| {
+            std::fs::set_permissions(&temporary, PermissionsExt::from_mode(mode)).expect("chmod");
+            record.over(&rfs::stat(&temporary).expect("stat")).mode & 0o7777
+        };
+        assert_eq!((over(0o1777), over(0o777), over(0o1770), over(0o755)), (0o1777, 0o1777, 0o1770, 0o755));
+        std::fs::remove_dir_all(&temporary).expect("removed");
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn parse(text: &str, name: Option<&str>, uid: u32) -> Vec<(u32, u32)> {
 
 /// The name of a user id in /etc/passwd. NSS is out of reach of a static binary; `USER` helps out for others, when
 /// it is this process's own id, and newuidmap has the last word anyway.
-fn user_name(uid: u32) -> Option<String> {
+pub fn user_name(uid: u32) -> Option<String> {
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let number = uid.to_string();
     passwd

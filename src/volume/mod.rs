@@ -7,7 +7,7 @@ mod copy_up;
 mod options;
 mod store;
 
-pub use copy_up::{copy_up, skip_copy_up};
+pub use copy_up::{Filling, Found, copy_from_image, copy_up, skip_copy_up};
 pub use options::{Backing, LocalOptions};
 pub use store::{InUse, NewVolume, VolumeRecord, Volumes};
 

@@ -304,3 +304,24 @@ fn the_embedded_image_needs_nothing() {
     assert!(out.text().lines().count() > 5, "{}", out.text());
     kelp.run(["run", "--rm", "hello"]).success().quiet();
 }
+
+#[test]
+fn a_damaged_record_hides_no_other_image() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let kelp = Kelp::busybox();
+    kelp.run(["run", "--name", "c", "--network", "none", "busybox", "touch", "/x"]).success();
+    let made = kelp.ok(["commit", "c", "made"]);
+    let record = kelp.data().join("images").join(made.trim_start_matches("sha256:")).join("image.json");
+    std::fs::set_permissions(&record, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let listed = kelp.run(["images", "--format", "{{.Repository}}"]);
+    listed.success().stdout("busybox").stderr_has("image.json").stderr_has("denied");
+    kelp.run(["info", "--format", "{{.Images}}"]).success().stdout("1");
+    kelp.run(["system", "df"]).success();
+    // Nothing is removed that it may refer to.
+    kelp.run(["image", "prune", "-af"]).failure();
+    std::fs::set_permissions(&record, std::fs::Permissions::from_mode(0o600)).unwrap();
+    kelp.run(["images", "--format", "{{.Repository}}"]).success().stdout_has("made");
+    std::fs::write(&record, "").unwrap();
+    kelp.run(["images", "--format", "{{.Repository}}"]).success().stdout("busybox").stderr_has("damaged");
+}

@@ -161,9 +161,37 @@ fn user_namespace_modes() {
     kelp.sh(&["--userns", "keep-id", "-v", &bind], "id -u; touch /mnt/f; stat -c %u /mnt/f").success().stdout(&format!("{uid}\n{uid}"));
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(dir.join("f")).unwrap()), uid);
     kelp.sh(&["--userns", "keep-id:uid=1000,gid=1000"], "id -u").success().stdout("1000");
+    // Somebody without a name in the image.
+    let who = "whoami; id -gn; grep -c :$(id -u):$(id -g): /etc/passwd";
+    let keep = "keep-id:uid=4321,gid=4322";
+    let name = kelp.tool("/usr/bin/id", ["-un"]).output().success().text();
+    for flags in [&[][..], &["--read-only"], &["-e", "HOME=/tmp"]] {
+        kelp.sh(&[flags, &["--userns", keep]].concat(), who).success().stdout(&format!("{name}\n{name}\n1"));
+    }
+    let known = kelp.file("passwd", "root:x:0:0::/:/bin/sh\n");
+    let known = format!("{}:/etc/passwd", known.display());
+    kelp.sh(&["--userns", keep, "-v", &known], "cat /etc/passwd").success().stdout("root:x:0:0::/:/bin/sh");
+    kelp.run(["run", "--name", "again", "--userns", keep, "busybox", "sh", "-c", who]).success();
+    kelp.run(["start", "-a", "again"]).success().stdout(&format!("{name}\n{name}\n1"));
     kelp.sh(&["--userns", "nomap"], "awk '{print $2}' /proc/self/uid_map | grep -c '^0$'").stdout_lacks("9");
     kelp.sh(&["--userns", "host"], "id -u").success().stdout("0");
     kelp.run(["run", "--rm", "--userns", "bogus", "busybox", "true"]).code(125).stderr_has("bogus");
+    for (maps, why) in [(&["0:1:10", "5:20:10"][..], "overlap"), (&["5:0:10"], "no id 0"), (&["+5:0:1"], "three numbers")] {
+        let flags = maps.iter().flat_map(|map| ["--uidmap", map]);
+        kelp.run(["run", "--rm"].into_iter().chain(flags).chain(["busybox", "true"])).code(125).stderr_has(why);
+    }
+}
+
+#[test]
+fn the_groups_of_the_caller_are_kept() {
+    let kelp = Kelp::busybox();
+    let count = "awk '/^Groups:/{print NF - 1}' /proc/self/status";
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    let own = own.lines().find_map(|line| line.strip_prefix("Groups:")).unwrap().split_whitespace().count().to_string();
+    kelp.sh(&["--group-add", "keep-groups", "--user", "5"], count).success().stdout(&own);
+    kelp.detached(&["--name", "c", "--group-add", "keep-groups", "busybox", "sleep", "100"]);
+    kelp.run(["exec", "c", "sh", "-c", count]).success().stdout(&own);
+    kelp.run(["run", "--rm", "--group-add", "keep-groups", "--group-add", "5", "busybox", "true"]).code(125).stderr_has("keep-groups cannot be combined");
 }
 
 #[test]
@@ -208,7 +236,8 @@ fn the_store_is_closed_to_others() {
     let kelp = Kelp::busybox();
     kelp.detached(&["--name", "c", "-v", "vv:/data", "busybox", "sleep", "300"]);
     use std::os::unix::fs::PermissionsExt;
-    for dir in [kelp.data(), kelp.runtime()] {
+    let logs = std::path::PathBuf::from(kelp.inspect("c", "{{.LogPath}}"));
+    for dir in [kelp.data(), kelp.runtime(), logs.parent().unwrap().to_owned()] {
         let mode = std::fs::metadata(&dir).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", dir.display());
     }

@@ -165,6 +165,24 @@ fn images_of_single_id_mode_are_right_with_many_ids() {
     kelp.run(["run", "--rm", "--network", "none", "built", "stat", "-c", "%u:%g", "/f"]).success().stdout("5:6");
 }
 
+/// A command that ends leaves processes in its namespace for a moment; what comes then may find it, or no longer.
+#[test]
+fn ids_granted_between_two_commands_confuse_nobody() {
+    let kelp = single_busybox();
+    kelp.sh(&["--network", "none"], "true").success();
+    for round in 0..4 {
+        std::fs::remove_file(kelp.config().join("config.toml")).unwrap();
+        for user in ["33", "0", "5", "33", "0"] {
+            kelp.sh(&["--network", "none", "-u", user], "id -u").success().stdout(user);
+        }
+        std::fs::write(kelp.config().join("config.toml"), "[containers]\nsubordinate-ids = false\n").unwrap();
+        for user in ["5", "0", "33"] {
+            let told = kelp.sh(&["--network", "none", "-u", user], "id -u");
+            assert_eq!(told.success().text(), user, "round {round}");
+        }
+    }
+}
+
 #[test]
 fn the_user_asked_for_is_the_caller() {
     let kelp = single_busybox();
@@ -180,8 +198,52 @@ fn the_user_asked_for_is_the_caller() {
     kelp.detached(&["--name", "d", "--network", "none", "--user", "70", "busybox", "sleep", "100"]);
     kelp.run(["exec", "d", "id", "-u"]).success().stdout("70");
     kelp.run(["exec", "-it", "d", "id", "-u"]).failure();
-    kelp.run(["exec", "-u", "0", "d", "id", "-u"]).failure().stderr_has("0:0");
+    let root = "id -u; grep CapEff /proc/self/status | grep -cv 0000000000000000; touch /tmp/r; chown 12:13 /tmp/r; touch /tmp/s; stat -c %u:%g /tmp/r /tmp/s";
+    kelp.run(["exec", "-u", "0", "d", "sh", "-c", root]).success().stdout("0\n1\n12:13\n0:0");
+    kelp.run(["exec", "-u", "8:9", "d", "sh", "-c", "id -u; id -g; sh -c 'id -u'; touch /tmp/m; stat -c %u:%g /tmp/m"]).success().stdout("8\n9\n8\n8:9");
+    kelp.detached(&["--name", "e", "--network", "none", "--fake-ids", "none", "busybox", "sleep", "100"]);
+    kelp.run(["exec", "-u", "70", "e", "id"]).code(125).stderr_has("70:0").stderr_has("--user");
     kelp.sh(&["--network", "none", "--userns", "keep-id"], "id -u").success().stdout(&rustix::process::getuid().as_raw().to_string());
+}
+
+#[test]
+fn users_of_a_dockerfile_are_who_they_are() {
+    let kelp = single_busybox();
+    let text = "FROM busybox\nRUN mkdir -p /home/app && echo app:x:999:999::/home/app:/bin/sh >> /etc/passwd && chown app /home/app\nUSER app\n\
+        RUN test $(id -u) = 999 && touch /home/app/f && mkdir /home/app/d && test $(stat -c %u /home/app/f) = 999 && test $(sh -c 'id -u') = 999\n";
+    let file = kelp.file("Dockerfile", text);
+    kelp.run([OsStr::new("build"), OsStr::new("-q"), OsStr::new("--network"), OsStr::new("none"), OsStr::new("-t"), OsStr::new("built"), file.parent().unwrap().as_os_str()])
+        .success();
+    kelp.run(["create", "--name", "c", "built", "true"]).success();
+    let shown = exported(&kelp, "c", &["home/app/"]);
+    for line in ["drwxr-xr-x 999/0", "-rw-r--r-- 999/999", "drwxr-xr-x 999/999"] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} in {shown}");
+    }
+}
+
+#[test]
+fn modes_that_are_set_count() {
+    let kelp = single_busybox();
+    let make = "cd /; for f in s o g; do touch $f; chown 5:6 $f; done; chmod 4755 s; chmod 400 o; chmod 2755 g; mkdir t d; chown 1 t d; \
+        chmod 1777 t; chmod 555 d; mknod n c 1 3; chmod 400 n";
+    kelp.run(["run", "--name", "a", "--network", "none", "busybox", "sh", "-c", make]).success();
+    kelp.ok(["commit", "a", "made"]);
+    let modes = |name: &str| {
+        let mut lines: Vec<String> = exported(&kelp, name, &["s", "o", "g", "t/", "d/", "n"]).lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(modes("a"), ["-r-------- 5/6", "-rwsr-xr-x 5/6", "-rwxr-sr-x 5/6", "cr-------- 0/0", "dr-xr-xr-x 1/0", "drwxrwxrwt 1/0"]);
+    // As an image's layer has them, where the mode on disk is another: each of these ends at what is on disk already.
+    let change = "cd /; chmod a-s s; chmod 600 o; chmod 755 g; chmod 777 t; chmod 755 d; chmod 600 n; stat -c %a t";
+    for fakes in ["basic", "full"] {
+        kelp.run(["run", "--name", fakes, "--network", "none", "--fake-ids", fakes, "made", "sh", "-c", change]).success().stdout("777");
+        let wanted = ["-rw------- 5/6", "-rwxr-xr-x 5/6", "-rwxr-xr-x 5/6", "crw------- 0/0", "drwxr-xr-x 1/0", "drwxrwxrwx 1/0"];
+        assert_eq!(modes(fakes), wanted, "{fakes}");
+    }
+    // What programs look for is there to be seen.
+    let seen = "stat -c %a /t; cd /t; touch x; chmod 644 x; stat -c %a x";
+    kelp.run(["run", "--rm", "--network", "none", "made", "sh", "-c", seen]).success().stdout("1777\n644");
 }
 
 #[test]
@@ -283,6 +345,7 @@ fn programs_of_32_bits_are_told_the_same() {
         (16, [PATH, 5, 6, 0, 0], 0),                  // lchown
         (212, [PATH, 70_000, 7, 0, 0], 0),            // chown32
         (298, [(-100_i32).cast_unsigned(), PATH, 70_001, 8, 0], 0), // fchownat
+        (298, [(-100_i32).cast_unsigned(), PATH, 1, 1, 0xfff], -22), // flags there are not
         (206, [0, 0, 0, 0, 0], 0),                    // setgroups32
         (210, [33, 33, 33, 0, 0], 0),                 // setresgid32
         (208, [34, 34, 34, 0, 0], 0),                 // setresuid32

@@ -118,3 +118,16 @@ fn reset_leaves_nothing_but_the_configuration() {
     assert_eq!(left, ["mine"]);
     fs::remove_file(kelp.data().join("mine")).unwrap();
 }
+
+/// A server that stayed in the namespace would keep it, and with it the mount whose end it waits for.
+#[test]
+fn the_server_of_an_overlay_ends_with_the_namespace() {
+    crate::needs!("fuse");
+    let kelp = Kelp::new();
+    let script = "mkdir lower view other; touch lower/f; $K overlay-mount -o lowerdir=$PWD/lower view; ls view; \
+        $K overlay-mount -o lowerdir=$PWD/lower other; ls other; $K overlay-mount -o lowerdir=/no/such/place view 2>&1 || true";
+    // Ends when nobody holds its standard error any more.
+    let done = inside(&kelp, script);
+    done.success().stdout_has("f\nf\n").stdout_has("/no/such/place");
+    kelp.no_process_left();
+}

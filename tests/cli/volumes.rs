@@ -4,6 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use serde_json::json;
 
+use crate::needs;
 use crate::support::{Image, Kelp, Layer};
 
 #[test]
@@ -186,4 +187,33 @@ fn invalid_mounts_are_refused_before_anything_is_made() {
     }
     assert_eq!(kelp.ok(["volume", "ls", "-q"]), "");
     assert_eq!(kelp.ok(["ps", "-aq"]), "");
+}
+
+/// The user has no id in these containers, and the volumes are the user's.
+#[test]
+fn containers_without_the_user_have_volumes_too() {
+    needs!("fuse");
+    let kelp = Kelp::busybox();
+    let base = ["run", "--name", "base", "--network", "none", "busybox", "sh", "-c", "mkdir -p /srv; mkdir -m 2750 /srv/d; touch /srv/d/f; chown -R 5:6 /srv/d"];
+    kelp.run(base).success();
+    kelp.ok(["commit", "--change", "VOLUME /srv/d", "base", "withd"]);
+    for (at, mode) in [&["--userns", "auto"][..], &["--userns", "nomap"], &["--uidmap", "0:100:1000"]].into_iter().enumerate() {
+        let run = |flags: &[&str], image: &str, script: &str| {
+            kelp.run([&["run", "--rm", "--network", "none"], mode, flags, &[image, "sh", "-c", script]].concat())
+        };
+        let name = |kind: &str| format!("{kind}{at}:/srv/d");
+        let look = "stat -c '%u:%g %a' /srv/d /srv/d/f; touch /srv/d/new && echo made";
+        run(&["-v", &name("named")], "withd", look).success().stdout("5:6 2750\n5:6 644\nmade");
+        run(&[], "withd", look).success().stdout("5:6 2750\n5:6 644\nmade");
+        // Nothing in the image, or nothing wanted of it: of use all the same.
+        let look = "stat -c '%u:%g' /srv/d; touch /srv/d/new && echo made";
+        run(&["-v", &name("new")], "busybox", look).success().stdout("0:0\nmade");
+        run(&["-v", &format!("{}:nocopy", name("nocopy"))], "withd", look).success().stdout("0:0\nmade");
+        let dir = kelp.work().join(format!("given{at}"));
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::write(dir.join("f"), "").unwrap();
+        let look = "stat -c '%u:%g' /w /w/f; touch /w/new && echo made";
+        run(&["--user", "33:34", "-v", &format!("{}:/w:U", dir.display())], "busybox", look).success().stdout("33:34\n33:34\nmade");
+        kelp.run(["unshare", "rm", "-r", dir.to_str().unwrap()]).success();
+    }
 }

@@ -12,6 +12,7 @@ use crate::build::options::{BuildOptions, NamedContext, SecretSource, Squash, co
 use crate::cli::exit::UsageError;
 use crate::engine::options::PullOptions;
 use crate::spec::NetworkMode;
+use crate::spec::user::{KEEP_GROUPS, added_groups};
 
 /// What goes into the image, and from where.
 #[derive(Debug, Default, clap::Args)]
@@ -501,7 +502,7 @@ fn read_run(run: RunFlags, around: &Surroundings<'_>, options: &mut BuildOptions
     (spec.security.options, spec.security.ulimits) = (security_opt, ulimit);
     spec.storage.devices = device;
     spec.storage.shm_size = bytes("--shm-size", shm_size)?;
-    spec.process.groups = group_add;
+    spec.process.groups = added_groups(group_add).map_err(|reason| UsageError::value("--group-add", KEEP_GROUPS, reason))?;
     resources.apply(&mut spec.resources)?;
     if let Some(mode) = userns.filter(|mode| !matches!(mode.as_str(), "" | "host" | "private" | "auto")) {
         return Err(UsageError::value("--userns", &mode, "steps always have a user namespace of their own; use host or private"));

@@ -7,6 +7,7 @@ use crate::cli::exit::UsageError;
 use crate::spec::container::ProcessSpec;
 use crate::spec::env::{self, Variable};
 use crate::spec::UserSpec;
+use crate::spec::user::{KEEP_GROUPS, added_groups};
 
 /// `-e` and its relatives, shared with `exec`.
 #[derive(Debug, Default, clap::Args)]
@@ -155,7 +156,7 @@ impl ProcessFlags {
             parse::<UserSpec>("--user", user)?;
         }
         process.user = user;
-        process.groups = group_add;
+        process.groups = added_groups(group_add).map_err(|reason| UsageError::value("--group-add", KEEP_GROUPS, reason))?;
         process.tty = tty;
         process.interactive = interactive;
         process.init = init;

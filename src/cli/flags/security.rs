@@ -111,9 +111,8 @@ impl NamespaceFlags {
         spec.user = parse_option("--userns", userns)?.unwrap_or_default();
         for (flag, values) in [("--uidmap", &uidmap), ("--gidmap", &gidmap)] {
             for text in values {
-                let numbers = text.trim_start_matches(['+', 'u', 'g']).split(':').map(|n| n.trim_start_matches('@').parse::<u32>());
-                let count = numbers.clone().count();
-                if !(2..=3).contains(&count) || numbers.clone().any(|number| number.is_err()) {
+                let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()) && part.parse::<u32>().is_ok();
+                if !(2..=3).contains(&text.split(':').count()) || !text.split(':').all(is_number) {
                     return Err(UsageError::value(flag, text, "expected CONTAINER:HOST:COUNT, three numbers"));
                 }
             }

@@ -161,7 +161,7 @@ impl<'a> Sandbox<'a> {
         for name in ["work", "merged"] {
             make_dir(&dir.join(name))?;
         }
-        let asked = container::Asked { spec, argv, env, workdir, user };
+        let asked = container::Asked { spec, argv, env, workdir, user, layers };
         let mut plan = container::plan(self.engine, dir, asked, &network, &self.map)?;
         let lower: Vec<String> = layers.iter().rev().map(|layer| layer.display().to_string()).collect();
         let (upper, work, target) = (text("upper"), text("work"), text("merged"));

@@ -122,11 +122,13 @@ pub(super) fn process_of(
 
 /// As the container's first process has it; its ids are those of the namespace it lives in.
 fn one_id(engine: &Engine, record: &ContainerRecord) -> Result<Option<OneId>, Error> {
-    let user_map = crate::userns::expected(&engine.paths.run);
+    let status = Containers::new(&engine.paths).status(&record.id)?;
+    // That of its monitor, whatever namespace a new one would be started in.
+    let monitor = status.run().and_then(|run| IdMap::of_process(&run.monitor.pid.to_string()));
+    let user_map = monitor.unwrap_or_else(|| crate::userns::expected(&engine.paths.run));
     if !user_map.is_single() {
         return Ok(None);
     }
-    let status = Containers::new(&engine.paths).status(&record.id)?;
     let init = status.run().and_then(|run| run.init);
     let map = init.and_then(|init| IdMap::of_process(&init.pid.to_string())).unwrap_or(user_map.clone());
     super::one_id::of(engine, record, &user_map, &map)

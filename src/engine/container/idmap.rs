@@ -4,13 +4,39 @@ use crate::engine::{Engine, Error};
 use crate::state::{Containers, Status};
 use crate::userns::{Extent, IdMap};
 
+/// Refuses what the kernel would refuse without saying why, and a container nobody could set up.
+pub(super) fn check(flag: &str, extents: &[Extent]) -> Result<(), Error> {
+    let text = |extent: &Extent| format!("{}:{}:{}", extent.inside, extent.outside, extent.count);
+    let meet = |a: u32, b: u32, one: &Extent, other: &Extent| {
+        u64::from(a) < u64::from(b) + u64::from(other.count) && u64::from(b) < u64::from(a) + u64::from(one.count)
+    };
+    for (nth, one) in extents.iter().enumerate() {
+        for other in &extents[..nth] {
+            let side = if meet(one.inside, other.inside, one, other) {
+                "the container"
+            } else if meet(one.outside, other.outside, one, other) {
+                "your user namespace"
+            } else {
+                continue;
+            };
+            return Err(Error::Usage(format!("{flag} {} and {flag} {} overlap: an id of {side} would be mapped twice", text(other), text(one))));
+        }
+    }
+    if extents.iter().any(|extent| extent.inside == 0) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("{flag} maps no id 0: a container needs its root to be set up; add {flag} 0:HOST:COUNT")))
+}
+
 /// Parses `CONTAINER:HOST:COUNT`, where HOST is an id of the user's namespace (0 is the user, 1 the first subordinate id),
 /// as podman's rootless maps are.
 pub(super) fn parse(texts: &[String]) -> Result<Vec<Extent>, Error> {
     texts
         .iter()
         .map(|text| {
-            let numbers: Vec<u32> = text.split(':').filter_map(|part| part.parse().ok()).collect();
+            // Digits alone: a sign means something to others (podman's `+` adds to the map there is).
+            let number = |part: &str| part.parse().ok().filter(|_| part.bytes().all(|byte| byte.is_ascii_digit()));
+            let numbers: Vec<u32> = text.split(':').filter_map(number).collect();
             match (numbers.as_slice(), text.split(':').count()) {
                 (&[inside, outside], 2) => Ok(Extent { inside, outside, count: 1 }),
                 (&[inside, outside, count], 3) if count > 0 => Ok(Extent { inside, outside, count }),
@@ -133,8 +159,20 @@ mod tests {
     #[test]
     fn texts() {
         assert_eq!(triples(&parse(&["0:1:5".to_owned(), "9:0".to_owned()]).expect("valid")), [(0, 1, 5), (9, 0, 1)]);
-        for bad in ["", "0", "0:1:0", "a:1:1", "0:1:1:1"] {
+        for bad in ["", "0", "0:1:0", "a:1:1", "0:1:1:1", "+5:0:1", "5:+0:1"] {
             assert!(parse(&[bad.to_owned()]).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn maps_the_kernel_would_not_take() {
+        let said = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
+            check("--uidmap", &parse(&texts).expect("valid")).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(said(&["0:1:10", "10:20:10"]), "");
+        assert!(said(&["0:1:10", "5:20:10"]).contains("0:1:10 and --uidmap 5:20:10 overlap: an id of the container"));
+        assert!(said(&["0:1:10", "10:10:1"]).contains("an id of your user namespace"));
+        assert!(said(&["5:0:10"]).contains("maps no id 0"));
     }
 }

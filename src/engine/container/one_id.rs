@@ -78,7 +78,7 @@ pub(super) fn of(engine: &Engine, record: &ContainerRecord, user_map: &IdMap, ma
     }
     let (uid, gid) = map.lead();
     let fakes = record.spec.security.fake_ids.or(engine.config.containers.fake_ids).unwrap_or_default();
-    let notify = fakes != FakeIds::None && can_notify();
+    let notify = fakes_others(engine, record);
     if record.spec.security.fake_ids == Some(FakeIds::Full) && !notify {
         return Err(Error::Usage(format!("--fake-ids full: {CANNOT_NOTIFY}")));
     }
@@ -91,6 +91,12 @@ pub(super) fn of(engine: &Engine, record: &ContainerRecord, user_map: &IdMap, ma
         }
     };
     Ok(Some(OneId { uid, gid, filter, notify, full }))
+}
+
+/// Whether programs of other users than the one who is mapped can be made to believe that they are.
+pub(super) fn fakes_others(engine: &Engine, record: &ContainerRecord) -> bool {
+    let fakes = record.spec.security.fake_ids.or(engine.config.containers.fake_ids).unwrap_or_default();
+    fakes != FakeIds::None && can_notify()
 }
 
 /// Why not, where [`can_notify`] says no.

@@ -9,7 +9,7 @@ use crate::network::files::NameFiles;
 use crate::network::slirp::{SlirpNet, has_ipv6_default_route};
 use crate::runtime::plan::mounts::{self, Standard};
 use crate::runtime::plan::seccomp::{self, Arch, Context, Profile};
-use crate::runtime::plan::{Accounts, Mount, Namespace, Namespaces, Plan, Process, Root, What, masks, ulimit};
+use crate::runtime::plan::{Accounts, Fill, Mount, Namespace, Namespaces, OwnAccount, Plan, Process, Root, What, masks, ulimit};
 use crate::spec::caps::{CapSet, CapWord};
 use crate::spec::container::{ImageSource, LogDriver, NamespaceMode, NamespaceSpec, ProcessSpec, UserNamespaceMode};
 use crate::spec::mount::{MountOptions, Propagation, TmpfsOptions};
@@ -17,8 +17,9 @@ use crate::spec::network::{NetworkMode, SlirpOptions};
 use crate::spec::port::{Expose, Port, PortRange};
 use crate::spec::security::{SeccompChoice, SecurityOpts};
 use crate::spec::sysctl::{Sysctl, SysctlNamespace};
-use crate::state::record::{ContainerRecord, ResolvedMount};
+use crate::state::record::{ContainerRecord, MountKind, ResolvedMount};
 use crate::sys::mount::{attribute, flag};
+use crate::volume::Volumes;
 use crate::userns::{Extent, IdMap};
 
 use super::{devices, files, idmap, one_id};
@@ -230,9 +231,7 @@ pub(super) fn plan(
         if mount.options.chown {
             chown.push(mount.target.clone());
         }
-        if let Some(dir) = super::mounts::fills(engine, mount) {
-            fill.push((mount.target.clone(), dir.display().to_string()));
-        }
+        fill.extend(new_volume(engine, mount));
         all.push(user_mount);
     }
     all.extend(devices::devices(spec.storage.devices.as_slice(), security.privileged)?);
@@ -254,8 +253,34 @@ pub(super) fn plan(
         read_only_paths: masks.read_only,
         read_only_root: spec.storage.read_only,
         root_propagation: 0,
+        own_account: own_account(record, &map),
         process: Process { one_id, ..process(record, engine, &options, wishes)? },
         map,
+    })
+}
+
+/// The user in a container that keeps the user's id. A directory that is the container's root stays as it is.
+fn own_account(record: &ContainerRecord, map: &IdMap) -> Option<OwnAccount> {
+    let kept = matches!(record.spec.namespaces.user, UserNamespaceMode::KeepId { .. });
+    let ProcessSpec { passwd, passwd_entry, .. } = &record.spec.process;
+    if !kept || *passwd == Some(false) || passwd_entry.is_some() || matches!(record.spec.image, ImageSource::Rootfs { overlay: false, .. }) {
+        return None;
+    }
+    let (uid, gid) = map.inside(0, 0)?;
+    let fits = |text: &str| !text.contains([':', '\n']);
+    let name = crate::userns::user_name(rustix::process::getuid().as_raw()).filter(|name| fits(name))?;
+    let home = record.config.env.iter().find_map(|entry| entry.strip_prefix("HOME=")).filter(|home| fits(home)).unwrap_or("/");
+    Some(OwnAccount { name, uid, gid, home: home.to_owned() })
+}
+
+/// A volume nobody has filled yet. One that was stays so.
+fn new_volume(engine: &Engine, mount: &ResolvedMount) -> Option<Fill> {
+    let volumes = Volumes::new(&engine.paths);
+    let waits = mount.kind == MountKind::Volume && mount.subpath.is_empty() && volumes.waits_for_copy_up(&mount.name);
+    waits.then(|| Fill {
+        target: mount.target.clone(),
+        volume: volumes.volume_dir(&mount.name).display().to_string(),
+        copy: !mount.options.no_copy,
     })
 }
 
@@ -275,6 +300,8 @@ fn container_map(map: &IdMap, spec: &NamespaceSpec, chosen: Option<(u32, u32)>) 
     if !spec.uid_map.is_empty() || !spec.gid_map.is_empty() {
         let uids = idmap::parse(if spec.uid_map.is_empty() { &spec.gid_map } else { &spec.uid_map })?;
         let gids = if spec.gid_map.is_empty() { uids.clone() } else { idmap::parse(&spec.gid_map)? };
+        idmap::check(if spec.uid_map.is_empty() { "--gidmap" } else { "--uidmap" }, &uids)?;
+        idmap::check(if spec.gid_map.is_empty() { "--uidmap" } else { "--gidmap" }, &gids)?;
         return idmap::within(map, &uids, &gids);
     }
     match &spec.user {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::engine::options::StartOptions;
 use crate::engine::{Engine, Error};
@@ -14,6 +15,7 @@ use crate::spec::container::UserNamespaceMode;
 use crate::state::{Containers, StateError};
 use crate::sys::process::{self, CStrings, Cloned};
 use crate::sys::socket;
+use crate::userns::IdMap;
 
 use super::attach::{self, Ended, Terminal};
 use super::plan::{self, Wishes};
@@ -68,6 +70,25 @@ fn become_monitor(run: &Path, socket: &OwnedFd) -> ! {
 }
 
 impl Spawned {
+    /// The map of the namespace it entered, if it is not `expected`. Waits until it has entered one, which it mostly has.
+    fn other_map(&self, expected: &IdMap) -> Option<IdMap> {
+        let id = self.pid.to_string();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(10) && !process::has_ended(self.pid) {
+            let map = IdMap::of_process(&id)?;
+            if map == *expected {
+                return None;
+            }
+            // It executes the monitor when it is where it is to be.
+            if std::fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| line == [b"kelp\0", crate::monitor::ROLE.as_bytes(), b"\0"].concat()) {
+                return IdMap::of_process(&id);
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        // What failed it says itself.
+        None
+    }
+
     /// Hands over the orders and waits for the answer. Returns the conversation; none when the container runs already.
     fn begin(self, start: &Start, fds: &[BorrowedFd<'_>]) -> Result<Option<OwnedFd>, Error> {
         let file = rustix::fs::memfd_create(c"start", rustix::fs::MemfdFlags::CLOEXEC)
@@ -105,20 +126,26 @@ pub(super) fn begin(
 ) -> Result<Option<OwnedFd>, Error> {
     // systemd, if it is asked, works while the plan is made.
     let cgroup = cgroup::ask(engine, record, wishes, spawned.pid)?;
-    let map = crate::userns::expected(&engine.paths.run);
     // Held until the monitor has recorded which ids are taken.
-    let (ids, _lock) = match record.spec.namespaces.user {
-        UserNamespaceMode::Auto { size } => {
-            let lock = choose_lock(engine)?;
-            (Some(idmap::choose(engine, &map, size)?), Some(lock))
-        }
-        _ => (None, None),
+    let auto = matches!(record.spec.namespaces.user, UserNamespaceMode::Auto { .. });
+    let _lock = auto.then(|| choose_lock(engine)).transpose()?;
+    let orders = |map: &IdMap| {
+        let ids = match record.spec.namespaces.user {
+            UserNamespaceMode::Auto { size } => Some(idmap::choose(engine, map, size)?),
+            _ => None,
+        };
+        plan::start(engine, record, layers, map, Wishes { ids, ..wishes }).map_err(|error| {
+            // Nobody has its lock yet: what was to be written may have gone meanwhile.
+            let gone = !engine.paths.container(&record.id).exists();
+            if gone { Error::Conflict(crate::monitor::removed(&record.name)) } else { error }
+        })
     };
-    let mut start = plan::start(engine, record, layers, &map, Wishes { ids, ..wishes }).map_err(|error| {
-        // Nobody has its lock yet: what was to be written may have gone meanwhile.
-        let gone = !engine.paths.container(&record.id).exists();
-        if gone { Error::Conflict(crate::monitor::removed(&record.name)) } else { error }
-    })?;
+    let expected = crate::userns::expected(&engine.paths.run);
+    let mut start = orders(&expected)?;
+    // Who was granted ids a moment ago may have come to another namespace than the one that was found here.
+    if let Some(map) = spawned.other_map(&expected) {
+        start = orders(&map)?;
+    }
     let join = match plan::joined(record) {
         Some(name) => Some(open_init(engine, &name)?),
         None => None,

@@ -31,6 +31,8 @@ pub(in crate::engine) struct Asked<'a> {
     pub(in crate::engine) workdir: String,
     /// `name|uid[:group|gid]`.
     pub(in crate::engine) user: String,
+    /// What is below, lowest first.
+    pub(in crate::engine) layers: &'a [std::path::PathBuf],
 }
 
 /// Makes the plan, but for its root. `dir` is the step's own directory, `map` that of the user's namespace.
@@ -41,7 +43,7 @@ pub(in crate::engine) fn plan(
     network: &NetworkMode,
     map: &IdMap,
 ) -> Result<Plan, Error> {
-    let Asked { spec, argv, env, workdir, user } = asked;
+    let Asked { spec, argv, env, workdir, user, layers } = asked;
     let mut engine = engine.clone();
     // What containers keep in the data directory, steps keep in their own.
     dir.clone_into(&mut engine.paths.data);
@@ -65,7 +67,10 @@ pub(in crate::engine) fn plan(
         spec,
         ..ContainerRecord::default()
     };
-    plan::plan(&engine, &record, &[], map, (network, None), Wishes::default())
+    // What a step makes is root's in the image where nothing else is recorded, so that root is who is mapped; another user's
+    // files are recorded. Where nobody can do that the program at least runs.
+    let layers = if super::one_id::fakes_others(&engine, &record) { &[] } else { layers };
+    plan::plan(&engine, &record, layers, map, (network, None), Wishes::default())
 }
 
 /// What went wrong when a step was started.

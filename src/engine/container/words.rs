@@ -21,6 +21,12 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
         Step::Exec => return program(failure, &plan.process),
         Step::Clone => format!("cannot create the container's namespaces: {errno}"),
         Step::Ids if failure.detail.is_empty() => format!("cannot take on the container's user ids: {errno}"),
+        Step::Ids if plan.process.one_id.is_some() => format!(
+            "cannot run as user {}: the one id that is yours is another user's in this container, and programs cannot be made to \
+             believe otherwise (--fake-ids none, or a kernel before 5.5); start a container with --user, or get more ids: \
+             `kelp doctor` tells how",
+            failure.detail
+        ),
         Step::Ids => format!(
             "cannot run as user {}: that id is not in the range of ids you have (see `kelp info`)",
             failure.detail
@@ -51,6 +57,7 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
         Step::Mount if source.is_empty() => format!("cannot mount on {target}: {errno}"),
         Step::Mount => format!("cannot mount {source} on {target}: {errno}"),
         Step::Dev => format!("cannot create /dev/{}: {errno}", failure.detail),
+        Step::Chown => format!("cannot give {source} to user {} of the container (mount option U): {errno}", failure.detail),
         Step::Fill => failure.detail.clone(),
         Step::Terminal => format!("cannot open a terminal: {errno}"),
         Step::Sysctl => {

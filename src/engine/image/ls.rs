@@ -43,16 +43,25 @@ pub struct Row {
     pub more: Value,
 }
 
+/// What [`list`] found.
+#[derive(Debug)]
+pub struct Listing {
+    /// The images.
+    pub rows: Vec<Row>,
+    /// Those that cannot be read.
+    pub damaged: Vec<Error>,
+}
+
 /// Lists images.
 ///
 /// # Errors
 /// A filter that makes no sense; an image named in one that is not there.
-pub fn list(engine: &Engine, options: &ListOptions) -> Result<Vec<Row>, Error> {
+pub fn list(engine: &Engine, options: &ListOptions) -> Result<Listing, Error> {
     let store = super::store(engine);
     let filters = Filters::parse(&options.filters, KEYS)?;
     let limits = Limits::read(&store, &filters)?;
     let dangling = filters.values("dangling").iter().map(|text| filter::boolean("dangling", text)).collect::<Result<Vec<_>, _>>()?;
-    let images = store.list()?;
+    let (images, damaged) = store.list_readable()?;
     let parents: BTreeSet<Digest> = images.iter().filter_map(|image| image.record.parent.clone()).collect();
     let counts = super::containers_of(engine)?;
     let with_labels = filters.has("label") || filters.has("label!");
@@ -115,7 +124,7 @@ pub fn list(engine: &Engine, options: &ListOptions) -> Result<Vec<Row>, Error> {
             });
         }
     }
-    Ok(rows)
+    Ok(Listing { rows, damaged: damaged.into_iter().map(Error::from).collect() })
 }
 
 /// One row per name: repository, tag, digest.

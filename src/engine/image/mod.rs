@@ -17,7 +17,7 @@ mod transport;
 pub mod tree;
 
 pub use find::for_run;
-pub use ls::{ListOptions, Row, list};
+pub use ls::{ListOptions, Listing, Row, list};
 pub use crate::image::pull::{Progress, Step};
 pub use crate::image::push::{Progress as PushProgress, Step as PushStep};
 pub use prune::{PrunedImages, prune};

@@ -66,10 +66,10 @@ pub struct PlatformRow {
 pub fn forest(engine: &Engine, options: &super::ListOptions) -> Result<Vec<Group>, Error> {
     let store = store(engine);
     let shown = super::list(engine, &super::ListOptions { no_trunc: true, ..options.clone() })?;
-    let ids: BTreeSet<&str> = shown.iter().filter_map(|row| row.json["ID"].as_str()).collect();
+    let ids: BTreeSet<&str> = shown.rows.iter().filter_map(|row| row.json["ID"].as_str()).collect();
     let counts = super::containers_of(engine)?;
     let mut groups: Vec<(Digest, Group)> = Vec::new();
-    for image in store.list()?.into_iter().filter(|image| ids.contains(image.record.id.to_string().as_str())) {
+    for image in store.list_readable()?.0.into_iter().filter(|image| ids.contains(image.record.id.to_string().as_str())) {
         let record = &image.record;
         let kept = record.blobs.iter().chain(&record.manifests).chain([&record.id]);
         let row = PlatformRow {
@@ -102,7 +102,7 @@ pub fn tree(engine: &Engine, name: &str, what_requires: bool) -> Result<Tree, Er
     let store = store(engine);
     let image = store.resolve(name)?;
     let layers = LayerStore::open(store.data());
-    let images = store.list()?;
+    let (images, _) = store.list_readable()?;
     let mut tops: BTreeMap<Vec<Digest>, Vec<String>> = BTreeMap::new();
     for other in &images {
         let mut names: Vec<String> = other.names.iter().map(|name| name.familiar()).collect();

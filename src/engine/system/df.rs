@@ -123,7 +123,7 @@ fn parts(image: &Image) -> (BTreeSet<&Digest>, BTreeSet<&Digest>) {
 
 fn images(engine: &Engine, entries: &[Entry], usage: &mut Usage) -> Result<(), Error> {
     let store = store(engine);
-    let images = store.list()?;
+    let (images, _) = store.list_readable()?;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for entry in entries {
         *counts.entry(entry.record.image.id.as_str()).or_default() += 1;

@@ -57,7 +57,7 @@ pub fn info(engine: &Engine) -> Result<Value, Error> {
         "ContainersRunning": running,
         "ContainersPaused": paused,
         "ContainersStopped": all - running.min(all) - paused.min(all - running.min(all)),
-        "Images": image::store(engine).records()?.len(),
+        "Images": image::store(engine).list_readable()?.0.len(),
         "Driver": engine.config.storage.driver.name(),
         "LoggingDriver": engine.config.log.driver.unwrap_or_default().name(),
         "CgroupVersion": if cgroup_v2() { "2" } else { "1" },

@@ -169,3 +169,24 @@ fn an_unsynced_layer_of_an_earlier_boot_is_missing() {
     assert_eq!(store.gc().unwrap(), 1);
     assert!(store.list().unwrap().is_empty());
 }
+
+#[test]
+fn a_layer_is_here_while_several_mark_it_as_synced() {
+    let scratch = Scratch::new("marked");
+    let store = LayerStore::open(&scratch.0);
+    let tar = archive("marked");
+    let digest = Digest::of(&tar);
+    let mut txn = claim(&store, &digest);
+    let report = fill(&mut txn, &tar);
+    txn.commit(&report).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| (0..300).for_each(|_| store.mark_synced(&digest).unwrap()));
+        }
+        for _ in 0..2000 {
+            assert!(store.has(&digest));
+        }
+    });
+    let left = fs::read_dir(store.path(&digest)).unwrap().flatten().filter(|entry| entry.path().extension().is_some_and(|end| end == "new"));
+    assert_eq!(left.count(), 0);
+}

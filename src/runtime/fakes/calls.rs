@@ -82,6 +82,9 @@ impl Session {
             "fchown" => self.chown_fd(n, call, int(a[0]), (a[1], a[2])),
             "fchownat" => {
                 let (text, flags) = (path(a[1])?, at_flags(a[4]));
+                if !(AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW).contains(flags) {
+                    return Err(Errno::INVAL);
+                }
                 if text.is_empty() && flags.contains(AtFlags::EMPTY_PATH) && int(a[0]) != libc::AT_FDCWD {
                     return self.chown_fd(n, call, int(a[0]), (a[2], a[3]));
                 }
@@ -89,6 +92,10 @@ impl Session {
                 let follow = !flags.contains(AtFlags::SYMLINK_NOFOLLOW);
                 self.chown_path(n, call, Dir { pid: n.pid, fd: int(a[0]) }, &text, follow, (a[2], a[3]))
             }
+            "chmod" => Ok(self.chmod(n, Dir::current(n.pid), (&path(a[0])?, AtFlags::empty()), a[1])),
+            "fchmod" => Ok(self.chmod(n, Dir { pid: n.pid, fd: int(a[0]) }, (b"", AtFlags::EMPTY_PATH), a[1])),
+            "fchmodat" => Ok(self.chmod(n, Dir { pid: n.pid, fd: int(a[0]) }, (&path(a[1])?, AtFlags::empty()), a[2])),
+            "fchmodat2" => Ok(self.chmod(n, Dir { pid: n.pid, fd: int(a[0]) }, (&path(a[1])?, at_flags(a[3])), a[2])),
             "mknod" => self.device(n, Dir::current(n.pid), &path(a[0])?, low(a[1]), a[2]),
             "mknodat" => self.device(n, Dir { pid: n.pid, fd: int(a[0]) }, &path(a[1])?, low(a[2]), a[3]),
             // The first one comes from a process whose memory may not be read: it is still a copy of the monitor.
@@ -333,6 +340,27 @@ impl Session {
         if after == before { Ok(Answer::Value(0)) } else { recorded(owner::record(file, after)) }
     }
 
+    /// The kernel changes the mode of what is on disk; where another is recorded this one is from now on.
+    fn chmod(&self, n: &Notification, dir: Dir, (path, flags): (&[u8], AtFlags), mode: u64) -> Answer {
+        let follow = || -> Result<(), Errno> {
+            let file = match fd_in_proc(path) {
+                Some(fd) => of_fd(n.pid, fd)?,
+                None => open(n.pid, dir, path, flags)?,
+            };
+            let stat = rustix::fs::fstat(&file)?;
+            let Some(before) = owner::find(&file, &stat) else { return Ok(()) };
+            let after = Owner { mode: before.mode & !0o7777 | low(mode) & 0o7777, ..before };
+            if after == before {
+                return Ok(());
+            }
+            self.valid(n)?;
+            owner::record(&file, after)
+        };
+        // What is wrong with it the kernel tells best itself.
+        follow().ok();
+        Answer::Continue
+    }
+
     /// An empty file that counts as a device.
     fn device(&self, n: &Notification, dir: Dir, path: &[u8], mode: u32, device: u64) -> Result<Answer, Errno> {
         let (parent, name) = resolve_parent(dir, path)?;
@@ -427,6 +455,12 @@ fn recorded(result: Result<(), Errno>) -> Result<Answer, Errno> {
     }
 }
 
+/// The descriptor of its own that a process names by a path, as C libraries do where fchmodat2(2) is missing.
+fn fd_in_proc(path: &[u8]) -> Option<i32> {
+    let number = [&b"/proc/self/fd/"[..], b"/proc/thread-self/fd/", b"/dev/fd/"].into_iter().find_map(|start| path.strip_prefix(start))?;
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
 /// Opens what an *at call speaks of.
 fn open(pid: i32, dir: Dir, path: &[u8], flags: AtFlags) -> Result<OwnedFd, Errno> {
     if path.is_empty() && flags.contains(AtFlags::EMPTY_PATH) {
@@ -501,6 +535,7 @@ fn numbers() -> HashMap<(u32, u32), Call> {
     let names = fakes::CHOWN
         .into_iter()
         .chain(["mknod", "mknodat", "open", "openat", "openat2", "prctl", "getsockopt"])
+        .chain(fakes::CHMOD)
         .chain(fakes::SET_IDS)
         .chain(fakes::GET_IDS)
         .chain(fakes::STAT)

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use role::{Supervisor, hand_over, main};
 
+use super::plan::seccomp::fakes::{Extent, filter};
 use ids::Identity;
 
 /// The first argument that makes this binary a supervisor.
@@ -39,6 +40,22 @@ pub struct OneId {
     pub full: bool,
 }
 
+impl OneId {
+    /// What a program of this user gets. Whom the one id is not mapped to believes to be that user, as with
+    /// `--fake-ids full`; `None` where nobody can make it believe.
+    pub fn for_user(&self, uid: u32, gid: u32) -> Option<Self> {
+        if self.full || (uid, gid) == (self.uid, self.gid) {
+            return Some(self.clone());
+        }
+        let full = || filter(Extent { notify: true, full: true }).ok();
+        match self.notify.then(full).flatten() {
+            Some(filter) => Some(Self { full: true, filter: filter.into_iter().map(u64::from).collect(), ..self.clone() }),
+            // Another group alone changes nothing a program could do.
+            None => (uid == self.uid).then(|| self.clone()),
+        }
+    }
+}
+
 /// What comes with a new listener.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
@@ -50,4 +67,19 @@ pub struct Hello {
     pub full: bool,
     /// Who the first process is.
     pub identity: Identity,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_than_the_one_who_is_mapped_believe() {
+        let one = OneId { uid: 33, gid: 33, filter: vec![1], notify: true, full: false };
+        assert_eq!(one.for_user(33, 33), Some(one.clone()));
+        let other = one.for_user(0, 0).expect("faked");
+        assert!(other.full && other.filter.len() > 1 && other.uid == 33);
+        let alone = OneId { notify: false, ..one };
+        assert_eq!((alone.for_user(0, 0), alone.for_user(33, 5)), (None, Some(alone.clone())));
+    }
 }

@@ -33,8 +33,8 @@ pub struct Plan {
     /// A network namespace that is neither the host's nor of a container whose pidfd comes with the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_path: Option<String>,
-    /// Volumes to fill from the image before they are mounted: (path in the container, host directory).
-    pub fill: Vec<(String, String)>,
+    /// Volumes to fill from the image before they are mounted.
+    pub fill: Vec<Fill>,
     /// Binds that show only a part of their source: (path in the container, path inside the source). No link in the
     /// latter is followed, since what is there is some container's work.
     pub beneath: Vec<(String, String)>,
@@ -50,11 +50,38 @@ pub struct Plan {
     pub read_only_root: bool,
     /// Propagation of the container's root: 0 is private.
     pub root_propagation: u64,
+    /// Who the user is in the container, where no image can know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_account: Option<OwnAccount>,
     /// Lines for the account files, where the image does not know the process's user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accounts: Option<Accounts>,
     /// The process.
     pub process: Process,
+}
+
+/// The user's own entry in the container's account files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnAccount {
+    /// As on the host.
+    pub name: String,
+    /// In the container.
+    pub uid: u32,
+    /// In the container.
+    pub gid: u32,
+    /// The home directory.
+    pub home: String,
+}
+
+/// A new volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fill {
+    /// Where it is mounted in the container.
+    pub target: String,
+    /// Its directory on the host.
+    pub volume: String,
+    /// What the image has there goes into it; else it only becomes the container's.
+    pub copy: bool,
 }
 
 /// What to write into the account files; podman's own lines unless said.

@@ -4,7 +4,7 @@
 //! they are regular files inside the image). Their content is the image maker's and may be anything; a line that makes
 //! no sense is skipped. The rules are docker's.
 
-use crate::spec::user::{Account, MAX_ID, UserSpec};
+use crate::spec::user::{Account, KEEP_GROUPS, MAX_ID, UserSpec};
 
 /// As many bytes of an account file as are read.
 pub const MAX_FILE: u64 = 4 << 20;
@@ -87,7 +87,7 @@ pub fn resolve(
         let mine = group_entries(group).filter(|entry| entry.has(member));
         groups.extend(mine.map(|entry| entry.gid).take(MAX_GROUPS + 1));
     }
-    for name in add {
+    for name in add.iter().filter(|name| *name != KEEP_GROUPS) {
         groups.push(group_id(&name.parse()?, group)?);
     }
     result.groups = std::iter::once(result.gid).chain(groups).collect();
@@ -268,6 +268,7 @@ mod tests {
         let groups = |spec: &str| resolve(PASSWD, GROUP, spec, &add).unwrap().groups;
         assert_eq!(groups("12345"), [0, 10, 4242, 4]);
         assert_eq!(groups("root"), [0, 4, 10, 4242]);
+        assert_eq!(resolve(PASSWD, GROUP, "12345", &[KEEP_GROUPS.to_owned()]).unwrap().groups, [0]);
         let error = resolve(PASSWD, GROUP, "", &["nogroup".into()]).unwrap_err();
         assert_eq!(error, UserError::NoGroup("nogroup".into()));
     }

@@ -15,6 +15,7 @@ use rustix::mount::{
     fsmount, fsopen, move_mount,
 };
 
+use crate::sys::process;
 use super::{Error, Options, serve, serve_when_ready};
 
 /// The first argument that makes this process the server of an overlay.
@@ -92,12 +93,14 @@ struct Asked {
     serve_stdin: bool,
     /// The server ends when its parent does.
     with_parent: bool,
+    /// The server is on its own: it keeps neither the mount nor the caller's standard error.
+    alone: bool,
     words: OsString,
     target: OsString,
 }
 
 fn parse(args: impl IntoIterator<Item = OsString>) -> Option<Asked> {
-    let mut asked = Asked { foreground: false, serve_stdin: false, with_parent: false, words: OsString::new(), target: OsString::new() };
+    let mut asked = Asked { foreground: false, serve_stdin: false, with_parent: false, alone: false, words: OsString::new(), target: OsString::new() };
     let mut args = args.into_iter();
     let mut plain = Vec::new();
     while let Some(arg) = args.next() {
@@ -109,6 +112,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Option<Asked> {
             b"-f" | b"--foreground" => asked.foreground = true,
             b"--serve-stdin" => asked.serve_stdin = true,
             b"--with-parent" => asked.with_parent = true,
+            b"--alone" => asked.alone = true,
             b"-o" => add(&args.next()?),
             [b'-', b'o', rest @ ..] => add(OsStr::from_bytes(rest)),
             [b'-', ..] => return None,
@@ -150,18 +154,39 @@ fn run(asked: &Asked) -> Result<(), Error> {
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
                 .map_err(std::io::Error::from)?;
         }
+        if asked.alone {
+            leave(Path::new(&asked.target));
+        }
+        let alone = asked.alone;
         return serve_when_ready(device, options, || {
             // Fails if the parent ended before the line above.
             let mut parent = std::io::stdout();
             parent.write_all(READY)?;
-            parent.flush()
+            parent.flush()?;
+            if alone {
+                let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+                rustix::stdio::dup2_stdout(&null)?;
+                rustix::stdio::dup2_stderr(&null)?;
+            }
+            Ok(())
         });
     }
     let target = Path::new(&asked.target);
     if asked.foreground {
         return mount_and_serve(target, options);
     }
-    start(target, &options, &asked.words, &[]).map(drop)
+    start(target, &options, &asked.words, &["--alone"]).map(drop)
+}
+
+/// Goes to a mount namespace of its own, without the overlay: a namespace lives as long as a process in it, and a server
+/// that stayed would wait for ever for a mount to go that it keeps itself. Where that fails it is so.
+fn leave(target: &Path) {
+    use rustix::mount::{MountPropagationFlags, UnmountFlags};
+    let left = process::unshare(process::NEWNS)
+        .and_then(|()| rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC));
+    if left.is_ok() {
+        rustix::mount::unmount(target, UnmountFlags::DETACH).ok();
+    }
 }
 
 const READY: &[u8] = b"ready";

@@ -70,7 +70,8 @@ $ kelp images -qf dangling=true";
             ui::print(&drawn(&forest(context.engine()?, &options)?, !noheading))?;
             return Ok(Exit::OK);
         }
-        let mut rows = image::list(context.engine()?, &options)?;
+        let image::Listing { mut rows, damaged } = image::list(context.engine()?, &options)?;
+        context.warn_all(&damaged);
         if let Some(key) = sort {
             sort_rows(&mut rows, &key)?;
         }

@@ -20,6 +20,8 @@ pub struct Extent {
 
 /// Calls that change a file's owner.
 pub const CHOWN: [&str; 7] = ["chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32"];
+/// Calls that change a file's mode. The kernel does it; what is recorded of the file must follow.
+pub const CHMOD: [&str; 4] = ["chmod", "fchmod", "fchmodat", "fchmodat2"];
 /// Calls that change ids of a process.
 pub const SET_IDS: [&str; 18] = [
     "setfsgid", "setfsgid32", "setfsuid", "setfsuid32", "setgid", "setgid32", "setgroups", "setgroups32", "setregid",
@@ -88,7 +90,7 @@ fn policy(arch: Arch, extent: Extent) -> Policy {
         set(name, Decision::Always(supervised));
     }
     if extent.notify {
-        for name in GET_IDS.into_iter().chain(EXEC) {
+        for name in GET_IDS.into_iter().chain(EXEC).chain(CHMOD) {
             set(name, Decision::Always(Action::Notify));
         }
         let keeps = vec![Cond { index: 0, op: Op::Eq, value: PR_SET_KEEPCAPS, value_two: 0 }];
@@ -124,7 +126,7 @@ mod tests {
 
     #[test]
     fn every_call_has_a_number_somewhere() {
-        for name in CHOWN.into_iter().chain(SET_IDS).chain(GET_IDS).chain(STAT).chain(EXEC).chain(MAKE) {
+        for name in CHOWN.into_iter().chain(CHMOD).chain(SET_IDS).chain(GET_IDS).chain(STAT).chain(EXEC).chain(MAKE) {
             assert!(Arch::ALL.iter().any(|arch| arch.number(name).is_some()), "{name}");
         }
         assert!(is_short(Arch::X86, "setuid") && !is_short(Arch::X86, "setuid32") && !is_short(Arch::X86_64, "setuid"));
