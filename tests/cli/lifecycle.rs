@@ -334,6 +334,9 @@ fn restart_policies() {
 fn top_shows_processes() {
     let kelp = Kelp::busybox();
     kelp.detached(&["--name", "c", "busybox", "sh", "-c", "sleep 301 & exec sleep 300"]);
+    // Between fork and exec a process has no command line of its own.
+    let both = || ["sleep 300", "sleep 301"].iter().all(|name| kelp.run(["top", "c"]).text().contains(name));
+    assert!((0..200).any(|_| both() || { std::thread::sleep(std::time::Duration::from_millis(10)); false }));
     kelp.run(["top", "c"]).success().stdout_has("PID").stdout_has("sleep 300").stdout_has("sleep 301").stdout_lacks("kelp");
     kelp.run(["top", "nosuch"]).failure().stderr_has("no such container");
     kelp.ok(["kill", "c"]);

@@ -94,7 +94,10 @@ fn image_id(record: &ContainerRecord) -> String {
 
 /// Topmost layer first, as overlay's option has it.
 fn lower(engine: &Engine, record: &ContainerRecord) -> String {
-    let layers = super::inside::layers(engine, record).unwrap_or_default();
+    let store = engine.paths.data.join("layers/sha256");
+    let usual = |layer: &String| store.join(layer.strip_prefix("sha256:").unwrap_or(layer)).join("fs");
+    // Where they would be, when they are not here.
+    let layers = super::inside::layers(engine, record).unwrap_or_else(|_| record.image.layers.iter().rev().map(usual).collect());
     layers.iter().map(|layer| layer.display().to_string()).collect::<Vec<_>>().join(":")
 }
 

@@ -181,7 +181,8 @@ fn open_dir(tree: &File, dir: &str) -> Result<OwnedFd, Errno> {
 impl Attributes {
     /// As unpacking makes what nothing is said of.
     fn ordinary() -> Self {
-        Self { owner: (0, 0), mode: 0o755, xattrs: Default::default() }
+        let owner = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        Self { owner, mode: 0o755, xattrs: Default::default() }
     }
 
     fn of(fd: &OwnedFd) -> Result<Self, Errno> {
