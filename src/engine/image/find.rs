@@ -26,7 +26,7 @@ pub fn for_run(
     }
     let policy = options.policy.unwrap_or(engine.config.images.pull);
     if policy == PullPolicy::Missing || policy == PullPolicy::Never {
-        match store.resolve_for_run(name) {
+        match store.resolve_for_run_on(name, options.platform.as_ref()) {
             Ok(image) if fits(&image.record.platform, options.platform.as_ref()) => return Ok(Some(image)),
             Ok(image) if policy == PullPolicy::Never => {
                 return Err(Error::Conflict(format!(
@@ -48,7 +48,7 @@ pub fn for_run(
         progress.say(&format!("Unable to find image '{name}' locally"));
     }
     super::pull::pull(engine, name, &PullOptions { policy: Some(policy), ..options.clone() }, progress)?;
-    Ok(Some(store.resolve_for_run(name)?))
+    Ok(Some(store.resolve_for_run_on(name, options.platform.as_ref())?))
 }
 
 /// The image every kelp carries.

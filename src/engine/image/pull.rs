@@ -32,7 +32,7 @@ pub fn pull(engine: &Engine, name: &str, options: &PullOptions, progress: &dyn P
         super::push::repository_of_all_tags(engine, name)?;
     }
     let policy = options.policy.unwrap_or(PullPolicy::Always);
-    let local = match (policy, store.resolve_for_run(name)) {
+    let local = match (policy, store.resolve_for_run_on(name, options.platform.as_ref())) {
         (PullPolicy::Never, Err(error)) => return Err(error.into()),
         (_, local) => {
             let wanted = options.platform.as_ref();

@@ -94,7 +94,7 @@ pub fn save(engine: &Engine, images: &[String], options: &SaveOptions, out: Outp
     let store = super::store(engine);
     let mut wanted: Vec<(Image, Vec<Reference>)> = Vec::new();
     for text in images {
-        let image = store.resolve(text)?;
+        let image = store.resolve_on(text, options.platform.as_ref())?;
         if let Some(platform) = options.platform.as_ref().filter(|wanted| wanted.rank(&image.record.platform).is_none()) {
             return Err(Error::Usage(format!("image {text} is for {}, not for {platform}", image.record.platform)));
         }

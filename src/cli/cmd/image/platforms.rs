@@ -48,13 +48,11 @@ pub(super) fn build(context: &Context, options: &BuildOptions, manifest: Option<
     }
     let progress = Pull::new(Progress::new(true));
     let fetch = list::Fetch { every: false, registry: &options.pull, progress: &progress };
-    for name in &options.tags {
-        if list::exists(engine, name)? {
-            list::remove(engine, name)?;
-        }
-    }
     let mut id = String::new();
-    for name in options.tags.iter().map(String::as_str).chain(manifest) {
+    for name in &options.tags {
+        id = list::replace(engine, name, &images, &BTreeMap::new())?;
+    }
+    if let Some(name) = manifest {
         id = list::create(engine, name, &images, true, &BTreeMap::new(), &fetch)?;
     }
     if options.outputs.contains(&Output::Push) {
