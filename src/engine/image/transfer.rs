@@ -38,7 +38,7 @@ pub fn load(engine: &Engine, input: Option<&Path>, say: &(dyn Fn(&str) + Sync)) 
     };
     let transport = if matches!(&input, Input::Path(path) if path.is_dir()) { "oci" } else { "docker-archive" };
     super::sign::admit_archive(transport)?;
-    let options = enter(engine)?;
+    let options = LoadOptions { bare_words: true, ..enter(engine)? };
     let progress = |what: Progress<'_>| match what {
         Progress::Layer(name) => say(&format!("Loading layer {}", layer_name(name))),
         Progress::Waiting(layer) => say(&format!("Waiting for another kelp to load layer {}", layer.short())),
