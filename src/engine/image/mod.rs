@@ -3,6 +3,7 @@
 pub(crate) mod change;
 pub mod diff;
 mod find;
+mod health;
 mod login;
 pub mod list;
 mod ls;
