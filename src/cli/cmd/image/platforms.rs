@@ -1,6 +1,5 @@
 //! A build for several platforms: one build for each, and a list of what they made.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::build::options::{BuildOptions, Output};
@@ -50,10 +49,10 @@ pub(super) fn build(context: &Context, options: &BuildOptions, manifest: Option<
     let fetch = list::Fetch { every: false, registry: &options.pull, progress: &progress };
     let mut id = String::new();
     for name in &options.tags {
-        id = list::replace(engine, name, &images, &BTreeMap::new())?;
+        id = list::replace(engine, name, &images, &options.index_annotations)?;
     }
     if let Some(name) = manifest {
-        id = list::create(engine, name, &images, true, &BTreeMap::new(), &fetch)?;
+        id = list::create(engine, name, &images, true, &options.index_annotations, &fetch)?;
     }
     if options.outputs.contains(&Output::Push) {
         let progress = Push::new(Progress::new(mode == Mode::Quiet));
