@@ -307,7 +307,11 @@ fn lists_of_platforms() {
     assert!(list.contains("\"amd64\"") && list.contains("\"arm64\""), "{list}");
     let both = "linux/amd64,linux/arm64";
     build(&kelp, "ctx", &["--platform", both]).failure().stderr_has("--tag");
-    build(&kelp, "ctx", &["--platform", both, "-t", "x", "-o", "out"]).failure().stderr_has("type=image");
+    build(&kelp, "ctx", &["--platform", both, "-t", "x", "-o", "type=tar,dest=x.tar"]).failure().stderr_has("type=image");
+    build(&kelp, "ctx", &["--platform", both, "-o", "out"]).success();
+    for platform in ["linux_amd64", "linux_arm64"] {
+        assert_eq!(fs::read(kelp.work().join("out").join(platform).join("f")).unwrap(), b"x");
+    }
     fs::write(kelp.work().join("id"), "stale").unwrap();
     build(&kelp, "ctx", &["--platform", both, "-t", "two", "--iidfile", "id", "--metadata-file", "meta"]).success();
     let id = fs::read_to_string(kelp.work().join("id")).unwrap();
