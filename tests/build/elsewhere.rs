@@ -307,6 +307,8 @@ fn lists_of_platforms() {
     assert!(list.contains("\"amd64\"") && list.contains("\"arm64\""), "{list}");
     let both = "linux/amd64,linux/arm64";
     build(&kelp, "ctx", &["--platform", both]).failure().stderr_has("--tag");
+    build(&kelp, "ctx", &["--platform", "linux/arm64,", "-t", "one"]).success();
+    assert_eq!(kelp.inspect("one", "{{.Architecture}}"), "arm64");
     build(&kelp, "ctx", &["--platform", both, "-t", "x", "-o", "type=tar,dest=x.tar"]).failure().stderr_has("type=image");
     build(&kelp, "ctx", &["--platform", both, "-o", "out"]).success();
     for platform in ["linux_amd64", "linux_arm64"] {

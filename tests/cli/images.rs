@@ -346,6 +346,11 @@ fn other_platforms_are_told() {
     assert!(!kelp.run(["run", "--rm", "--platform", "linux/s390x", "z", "true"]).success().stderr.contains(told));
     kelp.run(["run", "--rm", "win", "true"]).code(125).stderr_has("for windows/amd64: only programs of linux can run here");
     kelp.run(["create", "win"]).failure().stderr_has("windows/amd64");
+    needs!("registry");
+    let registry = Registry::open();
+    registry.push(&Image::busybox().platform("linux", "s390x"), "z", "1", Packing::Gzip);
+    kelp.run(["pull", &registry.name("z:1")]).success().stderr_has(told);
+    assert!(!kelp.run(["pull", "--platform", "linux/s390x", &registry.name("z:1")]).stderr.contains(told));
 }
 
 #[test]
