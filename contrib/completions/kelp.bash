@@ -555,7 +555,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__build)
-            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --help"
+            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --attest --compress --builder --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --call --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -662,6 +662,14 @@ _kelp() {
                     return 0
                     ;;
                 --progress)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --builder)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -853,6 +861,10 @@ _kelp() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --call)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -875,7 +887,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__builder__subcmd__build)
-            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --help"
+            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --attest --compress --builder --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --call --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -985,6 +997,14 @@ _kelp() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --attest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --builder)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --provenance)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1170,6 +1190,10 @@ _kelp() {
                     return 0
                     ;;
                 --retry-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --call)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1239,7 +1263,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__buildx__subcmd__build)
-            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --help"
+            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --attest --compress --builder --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --call --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1346,6 +1370,14 @@ _kelp() {
                     return 0
                     ;;
                 --progress)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --builder)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1534,6 +1566,10 @@ _kelp() {
                     return 0
                     ;;
                 --retry-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --call)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3793,7 +3829,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__image__subcmd__build)
-            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --help"
+            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --attest --compress --builder --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --call --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3900,6 +3936,14 @@ _kelp() {
                     return 0
                     ;;
                 --progress)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --builder)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4088,6 +4132,10 @@ _kelp() {
                     return 0
                     ;;
                 --retry-delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --call)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -28,7 +28,7 @@ complete -c kelp -n "__fish_kelp_needs_command" -l config -d 'Read this configur
 complete -c kelp -n "__fish_kelp_needs_command" -s l -l log-level -d 'Say more or less on stderr: debug, info, warn, error, fatal' -r
 complete -c kelp -n "__fish_kelp_needs_command" -l root -d 'Keep images, containers and volumes in this directory' -r
 complete -c kelp -n "__fish_kelp_needs_command" -l runroot -d 'Keep locks and sockets in this directory' -r
-complete -c kelp -n "__fish_kelp_needs_command" -l storage-driver -d 'Mount layers with this driver: auto, overlay, fuse, vfs' -r
+complete -c kelp -n "__fish_kelp_needs_command" -l storage-driver -d 'Mount layers with this driver: auto, overlay, fuse' -r
 complete -c kelp -n "__fish_kelp_needs_command" -s v -l version -d 'Show the version'
 complete -c kelp -n "__fish_kelp_needs_command" -s D -l debug -d 'The same as --log-level debug'
 complete -c kelp -n "__fish_kelp_needs_command" -s h -l help -d 'Print help'
@@ -446,7 +446,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand build" -s t -l tag -d 'Name of
 complete -c kelp -n "__fish_kelp_using_subcommand build" -s o -l output -d 'Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,name=NAME]' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l manifest -d 'Put the image into this list of images for several platforms, made if need be' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l label -d 'Label of the image' -r
-complete -c kelp -n "__fish_kelp_using_subcommand build" -l annotation -d 'Annotation of the image\'s manifest' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l annotation -d 'Annotation of the image\'s manifest; with index: or index,manifest: in front, of the index of several platforms' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l env -d 'Variable of the image, beneath those of the Dockerfile; a name alone takes the caller\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l unsetenv -d 'Leave a variable out of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l unsetlabel -d 'Leave a label out of the image' -r
@@ -456,6 +456,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand build" -l source-date-epoch -d
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l iidfile -d 'Write the image\'s id to this file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l metadata-file -d 'Write what was made to this file, as JSON' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l progress -d 'How progress is shown: auto, plain, tty, rawjson, quiet' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l attest -d 'Attestations are not made; only what turns them off is taken' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l builder -d 'For compatibility: there is one builder, default' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l provenance -d 'Attestations are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l sbom -d 'Software lists are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l no-cache-filter -d 'Take nothing from the cache for these stages' -r
@@ -499,6 +501,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand build" -l creds -d 'Credential
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l cert-dir -d 'Directory with certificates of the registry' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l retry -d 'How often a failed transfer is tried again' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l retry-delay -d 'Time between two tries, such as 2s' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l call -d 'Build nothing: check (as --check), list the build arguments (outline) or the stages (targets)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l pull-always -d 'As --pull=always'
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l pull-never -d 'As --pull=never'
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l load -d 'Put the image in the store (the default)'
@@ -508,6 +511,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand build" -l squash-all -d 'One l
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l layers -d 'A layer for each step (default true)'
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l omit-history -d 'Leave the history out'
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l rewrite-timestamp -d 'Set the times of files too (they are with --timestamp)'
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l compress -d 'For compatibility: nothing is sent anywhere'
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l no-cache -d 'Take nothing from the cache'
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l rm -d 'Remove containers of steps (always so)'
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l force-rm -d 'Remove containers of failed steps (always so)'
@@ -1139,7 +1143,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcomm
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -s o -l output -d 'Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,name=NAME]' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l manifest -d 'Put the image into this list of images for several platforms, made if need be' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l label -d 'Label of the image' -r
-complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l annotation -d 'Annotation of the image\'s manifest' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l annotation -d 'Annotation of the image\'s manifest; with index: or index,manifest: in front, of the index of several platforms' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l env -d 'Variable of the image, beneath those of the Dockerfile; a name alone takes the caller\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l unsetenv -d 'Leave a variable out of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l unsetlabel -d 'Leave a label out of the image' -r
@@ -1149,6 +1153,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcomm
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l iidfile -d 'Write the image\'s id to this file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l metadata-file -d 'Write what was made to this file, as JSON' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l progress -d 'How progress is shown: auto, plain, tty, rawjson, quiet' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l attest -d 'Attestations are not made; only what turns them off is taken' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l builder -d 'For compatibility: there is one builder, default' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l provenance -d 'Attestations are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l sbom -d 'Software lists are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l no-cache-filter -d 'Take nothing from the cache for these stages' -r
@@ -1192,6 +1198,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcomm
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l cert-dir -d 'Directory with certificates of the registry' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l retry -d 'How often a failed transfer is tried again' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l retry-delay -d 'Time between two tries, such as 2s' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l call -d 'Build nothing: check (as --check), list the build arguments (outline) or the stages (targets)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l pull-always -d 'As --pull=always'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l pull-never -d 'As --pull=never'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l load -d 'Put the image in the store (the default)'
@@ -1201,6 +1208,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcomm
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l layers -d 'A layer for each step (default true)'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l omit-history -d 'Leave the history out'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l rewrite-timestamp -d 'Set the times of files too (they are with --timestamp)'
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l compress -d 'For compatibility: nothing is sent anywhere'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l no-cache -d 'Take nothing from the cache'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l rm -d 'Remove containers of steps (always so)'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l force-rm -d 'Remove containers of failed steps (always so)'
@@ -1463,7 +1471,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -s o -l output -d 'Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,name=NAME]' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l manifest -d 'Put the image into this list of images for several platforms, made if need be' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l label -d 'Label of the image' -r
-complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l annotation -d 'Annotation of the image\'s manifest' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l annotation -d 'Annotation of the image\'s manifest; with index: or index,manifest: in front, of the index of several platforms' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l env -d 'Variable of the image, beneath those of the Dockerfile; a name alone takes the caller\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l unsetenv -d 'Leave a variable out of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l unsetlabel -d 'Leave a label out of the image' -r
@@ -1473,6 +1481,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l iidfile -d 'Write the image\'s id to this file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l metadata-file -d 'Write what was made to this file, as JSON' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l progress -d 'How progress is shown: auto, plain, tty, rawjson, quiet' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l attest -d 'Attestations are not made; only what turns them off is taken' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l builder -d 'For compatibility: there is one builder, default' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l provenance -d 'Attestations are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l sbom -d 'Software lists are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l no-cache-filter -d 'Take nothing from the cache for these stages' -r
@@ -1516,6 +1526,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l cert-dir -d 'Directory with certificates of the registry' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l retry -d 'How often a failed transfer is tried again' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l retry-delay -d 'Time between two tries, such as 2s' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l call -d 'Build nothing: check (as --check), list the build arguments (outline) or the stages (targets)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l pull-always -d 'As --pull=always'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l pull-never -d 'As --pull=never'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l load -d 'Put the image in the store (the default)'
@@ -1525,6 +1536,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l layers -d 'A layer for each step (default true)'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l omit-history -d 'Leave the history out'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l rewrite-timestamp -d 'Set the times of files too (they are with --timestamp)'
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l compress -d 'For compatibility: nothing is sent anywhere'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l no-cache -d 'Take nothing from the cache'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l rm -d 'Remove containers of steps (always so)'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l force-rm -d 'Remove containers of failed steps (always so)'
@@ -1562,7 +1574,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcom
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -s o -l output -d 'Where the result goes: DIR, - (a tar archive), or type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,name=NAME]' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l manifest -d 'Put the image into this list of images for several platforms, made if need be' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l label -d 'Label of the image' -r
-complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l annotation -d 'Annotation of the image\'s manifest' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l annotation -d 'Annotation of the image\'s manifest; with index: or index,manifest: in front, of the index of several platforms' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l env -d 'Variable of the image, beneath those of the Dockerfile; a name alone takes the caller\'s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l unsetenv -d 'Leave a variable out of the image' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l unsetlabel -d 'Leave a label out of the image' -r
@@ -1572,6 +1584,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcom
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l iidfile -d 'Write the image\'s id to this file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l metadata-file -d 'Write what was made to this file, as JSON' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l progress -d 'How progress is shown: auto, plain, tty, rawjson, quiet' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l attest -d 'Attestations are not made; only what turns them off is taken' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l builder -d 'For compatibility: there is one builder, default' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l provenance -d 'Attestations are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l sbom -d 'Software lists are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l no-cache-filter -d 'Take nothing from the cache for these stages' -r
@@ -1615,6 +1629,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcom
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l cert-dir -d 'Directory with certificates of the registry' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l retry -d 'How often a failed transfer is tried again' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l retry-delay -d 'Time between two tries, such as 2s' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l call -d 'Build nothing: check (as --check), list the build arguments (outline) or the stages (targets)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l pull-always -d 'As --pull=always'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l pull-never -d 'As --pull=never'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l load -d 'Put the image in the store (the default)'
@@ -1624,6 +1639,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcom
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l layers -d 'A layer for each step (default true)'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l omit-history -d 'Leave the history out'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l rewrite-timestamp -d 'Set the times of files too (they are with --timestamp)'
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l compress -d 'For compatibility: nothing is sent anywhere'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l no-cache -d 'Take nothing from the cache'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l rm -d 'Remove containers of steps (always so)'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l force-rm -d 'Remove containers of failed steps (always so)'

@@ -66,7 +66,7 @@ pub fn check(engine: &Engine, options: &BuildOptions, all: bool) -> Result<Check
     let store = crate::engine::image::store(engine);
     for node in &graph.stages {
         let From::Image(name) = &node.from else { continue };
-        let config = store.resolve(name).ok().and_then(|image| store.config(&image.record.id).ok());
+        let config = store.resolve_on(name, options.platform.as_ref()).ok().and_then(|image| store.config(&image.record.id).ok());
         if let Some(config) = config {
             let env = config.config.environment().map(|(name, value)| (name.to_owned(), value.to_owned()));
             known.env.insert(name.clone(), env.collect());

@@ -25,6 +25,14 @@ pub(super) fn scratch(platform: &crate::spec::Platform) -> ImageConfig {
     config
 }
 
+/// Gives an image of Linux the usual PATH when it has none, as BuildKit does.
+pub(super) fn default_path(config: &mut ImageConfig) {
+    let has_path = config.config.environment().any(|(name, _)| name == "PATH");
+    if !has_path && config.os != "windows" {
+        config.config.env.push(format!("PATH={DEFAULT_PATH}"));
+    }
+}
+
 /// The shell for lines of text.
 pub(super) fn shell(config: &ImageConfig) -> Vec<String> {
     if config.config.shell.is_empty() {

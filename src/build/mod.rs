@@ -14,6 +14,7 @@ mod git;
 mod graph;
 mod key;
 pub mod options;
+pub mod outline;
 mod output;
 pub mod progress;
 pub mod prune;

@@ -34,6 +34,8 @@ pub struct BuildOptions {
     pub labels: Vec<(String, String)>,
     /// `--annotation`.
     pub annotations: BTreeMap<String, String>,
+    /// `--annotation index:…`: of the index of several platforms.
+    pub index_annotations: BTreeMap<String, String>,
     /// `--env`: variables of the image, after the base's; none is taken from the base.
     pub env: Vec<(String, String)>,
     /// `--unsetenv`.

@@ -29,7 +29,7 @@ const FLAGS: &[(&str, Option<char>, Option<&str>, &str)] = &[
     ("log-level", Some('l'), Some("LEVEL"), "Say more or less on stderr: debug, info, warn, error, fatal"),
     ("root", None, Some("DIR"), "Keep images, containers and volumes in this directory"),
     ("runroot", None, Some("DIR"), "Keep locks and sockets in this directory"),
-    ("storage-driver", None, Some("DRIVER"), "Mount layers with this driver: auto, overlay, fuse, vfs"),
+    ("storage-driver", None, Some("DRIVER"), "Mount layers with this driver: auto, overlay, fuse"),
 ];
 
 /// What stands before the verb.

@@ -87,8 +87,6 @@ pub enum DriverChoice {
     Overlay,
     /// kelp's own, over FUSE.
     Fuse,
-    /// A copy per container.
-    Vfs,
 }
 
 impl DriverChoice {
@@ -98,7 +96,6 @@ impl DriverChoice {
             Self::Auto => "auto",
             Self::Overlay => "overlay",
             Self::Fuse => "fuse",
-            Self::Vfs => "vfs",
         }
     }
 }
@@ -111,8 +108,8 @@ impl std::str::FromStr for DriverChoice {
             "auto" => Ok(Self::Auto),
             "overlay" | "overlay2" => Ok(Self::Overlay),
             "fuse" | "fuse-overlayfs" => Ok(Self::Fuse),
-            "vfs" => Ok(Self::Vfs),
-            _ => Err(format!("unknown storage driver \"{text}\": use auto, overlay, fuse or vfs")),
+            "vfs" => Err("kelp makes no copy of an image for each container: use auto, overlay or fuse".to_owned()),
+            _ => Err(format!("unknown storage driver \"{text}\": use auto, overlay or fuse")),
         }
     }
 }

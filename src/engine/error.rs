@@ -200,7 +200,7 @@ impl Error {
 fn store_kind(error: &StoreError) -> Kind {
     match error {
         StoreError::NotFound(_) => Kind::NotFound,
-        StoreError::InUse { .. } | StoreError::SeveralNames { .. } => Kind::Conflict,
+        StoreError::InUse { .. } | StoreError::SeveralNames { .. } | StoreError::NoMember { .. } => Kind::Conflict,
         StoreError::Reference(_) | StoreError::Ambiguous(_) | StoreError::DigestTag(_) => Kind::Usage,
         StoreError::Io { .. }
         | StoreError::Config { .. }

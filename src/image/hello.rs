@@ -119,7 +119,7 @@ mod tests {
         let options = LoadOptions {
             owners: Owners::Caller,
             no_sync: true,
-            select: None,
+            ..LoadOptions::default()
         };
         let first = ensure(&images, &options).unwrap();
         let second = ensure(&images, &options).unwrap();

@@ -58,6 +58,9 @@ pub enum ManifestError {
         /// The limit.
         most: usize,
     },
+    /// All entries of an index are indexes.
+    #[error("this index holds other indexes instead of images, which is not supported: name one of them by its digest (NAME@sha256:…)")]
+    Nested,
     /// No entry of an index fits.
     #[error("no image for {wanted} in this index; it offers {offered}")]
     NoPlatform {
@@ -284,6 +287,9 @@ impl Index {
         {
             return Ok(only);
         }
+        if images().next().is_none() && self.manifests.iter().any(|entry| entry.media_type == MediaType::ImageIndex) {
+            return Err(ManifestError::Nested);
+        }
         let mut offered: Vec<String> = images()
             .filter_map(|entry| entry.platform.as_ref())
             .map(|platform| platform.normal().to_string())
@@ -467,6 +473,15 @@ mod tests {
             Err(ManifestError::Artifact(kind)) => assert!(kind.contains("helm")),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn an_index_of_indexes_is_said_to_be_one() {
+        let text = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"{D}","size":1}}]}}"#
+        );
+        let Document::Index(index) = Document::parse(text.as_bytes(), None).unwrap() else { panic!("an index") };
+        assert!(matches!(index.select(&Platform::host(), true), Err(ManifestError::Nested)));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod durable;
 pub mod hello;
 pub mod layers;
 pub mod lease;
+pub mod lists;
 pub mod manifest;
 pub mod names;
 pub mod pull;

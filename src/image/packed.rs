@@ -1,8 +1,8 @@
 //! Archives in any compression users pack them in; bzip2 and xz are left to programs of the host.
 
-use std::io::{BufRead, Read};
+use std::io::{self, BufRead, Cursor, Read};
 use std::os::fd::BorrowedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::compression::Decoder;
 use super::unpack::{self, UnpackOptions, UnpackReport};
@@ -21,6 +21,61 @@ pub fn program(head: &[u8]) -> Option<&'static str> {
 /// When it is not installed.
 pub fn decompress(program: &str, input: impl Into<Stdio>) -> std::io::Result<Child> {
     Command::new(program).args(["-d", "-c"]).stdin(input).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+}
+
+/// A stream as it is, or as what the program it needs makes of it.
+///
+/// # Errors
+/// When it cannot be read; when the program is not installed.
+pub fn plain(mut input: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut head = Vec::with_capacity(8);
+    input.by_ref().take(8).read_to_end(&mut head)?;
+    let needed = program(&head);
+    let whole = Cursor::new(head).chain(input);
+    match needed {
+        None => Ok(Box::new(whole)),
+        Some(program) => Ok(Box::new(Helped::start(program, whole)?)),
+    }
+}
+
+/// What a program makes of a stream.
+struct Helped {
+    program: &'static str,
+    child: Child,
+    out: ChildStdout,
+}
+
+impl Helped {
+    fn start(program: &'static str, mut input: impl Read + Send + 'static) -> io::Result<Self> {
+        let mut child =
+            decompress(program, Stdio::piped()).map_err(|error| io::Error::new(error.kind(), missing(program, &error)))?;
+        let (Some(mut to), Some(out)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other(format!("{program} has neither input nor output")));
+        };
+        // A program that ends early says so itself.
+        std::thread::spawn(move || io::copy(&mut input, &mut to).map(drop).unwrap_or_default());
+        Ok(Self { program, child, out })
+    }
+}
+
+impl Read for Helped {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.out.read(buffer)?;
+        if read == 0 && !buffer.is_empty() {
+            let status = self.child.wait()?;
+            if !status.success() {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} failed: {status}", self.program)));
+            }
+        }
+        Ok(read)
+    }
+}
+
+impl Drop for Helped {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
 }
 
 /// Unpacks an archive, compressed or not.

@@ -15,12 +15,14 @@ use super::blobs::{self, BlobStore};
 use super::config::{ConfigError, ImageConfig, MAX_CONFIG};
 use super::layers::{LayerError, LayerStore, Place};
 use super::lease::Lease;
+use super::lists::Lists;
 use super::manifest::{Document, MAX_MANIFEST};
 use super::names::{NameIndex, Named};
 use super::registry::registries::Registries;
 use crate::spec::reference::ReferenceError;
 use crate::spec::{Digest, Platform, Reference, ShortNames};
 
+mod lists;
 mod remove;
 #[cfg(test)]
 mod tests;
@@ -72,6 +74,16 @@ pub enum StoreError {
         id: String,
         /// Number of names.
         count: usize,
+    },
+    /// A list without an image for this platform.
+    #[error("the list {list} has no image for {wanted}: it offers {offered}")]
+    NoMember {
+        /// Name of the list.
+        list: String,
+        /// The platform.
+        wanted: String,
+        /// Those it has.
+        offered: String,
     },
     /// Only names with a tag can be given to an image.
     #[error("cannot tag an image with \"{0}\": a name with a digest says itself which image it is")]
@@ -202,6 +214,7 @@ pub struct ImageStore {
     data: PathBuf,
     blobs: BlobStore,
     names: NameIndex,
+    lists: Lists,
     short: ShortNames,
     /// Stores of others: read in place, nothing is ever locked or written there.
     additional: Vec<ImageStore>,
@@ -215,6 +228,7 @@ impl ImageStore {
             data: data.to_owned(),
             blobs: BlobStore::new(data),
             names: NameIndex::new(data),
+            lists: Lists::new(data),
             short,
             additional: Vec::new(),
         }
@@ -255,6 +269,12 @@ impl ImageStore {
         &self.names
     }
 
+    /// The lists of images for several platforms.
+    #[must_use]
+    pub fn lists(&self) -> &Lists {
+        &self.lists
+    }
+
     /// Completes a name as this store's user has it configured.
     ///
     /// # Errors
@@ -264,12 +284,12 @@ impl ImageStore {
     }
 
     /// The id behind a name, a digest reference, a full id or a unique prefix of one. Docker's order: names win over
-    /// prefixes.
+    /// prefixes. Of a list, the image for the host's platform.
     ///
     /// # Errors
     /// When there is none, or several.
     pub fn resolve_id(&self, text: &str) -> Result<Digest, StoreError> {
-        self.anywhere(|store| Ok(store.find(text)?.0))
+        self.anywhere(|store| Ok(store.meant(text, None)?.id))
     }
 
     /// The image a text means, with its names.
@@ -277,11 +297,19 @@ impl ImageStore {
     /// # Errors
     /// As [`ImageStore::resolve_id`].
     pub fn resolve(&self, text: &str) -> Result<Image, StoreError> {
-        self.anywhere(|store| store.resolve_here(text))
+        self.resolve_on(text, None)
     }
 
-    fn resolve_here(&self, text: &str) -> Result<Image, StoreError> {
-        let (id, name) = self.find(text)?;
+    /// As [`ImageStore::resolve`]; of a list, the image for this platform.
+    ///
+    /// # Errors
+    /// As [`ImageStore::resolve_id`].
+    pub fn resolve_on(&self, text: &str, platform: Option<&Platform>) -> Result<Image, StoreError> {
+        self.anywhere(|store| store.resolve_here(text, platform))
+    }
+
+    fn resolve_here(&self, text: &str, platform: Option<&Platform>) -> Result<Image, StoreError> {
+        let lists::Meant { id, name, list } = self.meant(text, platform)?;
         let record = self
             .record(&id)?
             .ok_or_else(|| StoreError::NotFound(text.to_owned()))?;
@@ -294,6 +322,7 @@ impl ImageStore {
         if let Some(name) = name {
             self.prefer(&mut image, &name)?;
         }
+        image.names.extend(list);
         Ok(image)
     }
 
@@ -323,8 +352,16 @@ impl ImageStore {
     /// # Errors
     /// As [`ImageStore::resolve_id`]; [`StoreError::Incomplete`] when parts are gone.
     pub fn resolve_for_run(&self, text: &str) -> Result<RunImage, StoreError> {
+        self.resolve_for_run_on(text, None)
+    }
+
+    /// As [`ImageStore::resolve_for_run`]; of a list, the image for this platform.
+    ///
+    /// # Errors
+    /// As [`ImageStore::resolve_for_run`].
+    pub fn resolve_for_run_on(&self, text: &str, platform: Option<&Platform>) -> Result<RunImage, StoreError> {
         self.anywhere(|store| {
-            let (id, _) = store.find(text)?;
+            let id = store.meant(text, platform)?.id;
             let record = store.record(&id)?.ok_or_else(|| StoreError::NotFound(text.to_owned()))?;
             store.for_run(record)
         })
@@ -474,6 +511,7 @@ impl ImageStore {
             None => None,
         };
         self.names.set(name, &Named { id: id.clone(), came_by })?;
+        self.lists.remove(name)?;
         Ok(id)
     }
 
@@ -550,6 +588,7 @@ impl ImageStore {
             let mut digested = names.iter().filter(|other| other.repository() == name.repository()).filter_map(Reference::digest);
             let came_by = digested.next_back().or(manifest).filter(|_| name.digest().is_none()).cloned();
             self.names.set(name, &Named { id: id.clone(), came_by })?;
+            self.lists.remove(name)?;
         }
         Ok(())
     }

@@ -280,7 +280,12 @@ fn strip_transport(text: &str) -> Result<&str, ReferenceError> {
     if let Some(rest) = text.strip_prefix("docker://") {
         return Ok(rest);
     }
+    // Of containers/image; each would pass for a repository with a tag.
+    const ELSEWHERE: [&str; 4] = ["containers-storage:", "docker-daemon:", "ostree:", "sif:"];
     match text.split_once("://") {
+        _ if ELSEWHERE.iter().any(|transport| text.starts_with(transport)) => {
+            Err(ReferenceError::Transport(text.chars().take(300).collect()))
+        }
         Some(_) => Err(ReferenceError::Transport(text.chars().take(300).collect())),
         None => Ok(text),
     }
@@ -544,6 +549,10 @@ mod tests {
             "a\n",
             "http://h/a",
             "oci-archive://x",
+            "containers-storage:a",
+            "docker-daemon:a:b",
+            "ostree:a",
+            "sif:a",
             "h.x:99999/a",
             "h:port/a",
             "[::1/a",

@@ -307,7 +307,13 @@ fn lists_of_platforms() {
     assert!(list.contains("\"amd64\"") && list.contains("\"arm64\""), "{list}");
     let both = "linux/amd64,linux/arm64";
     build(&kelp, "ctx", &["--platform", both]).failure().stderr_has("--tag");
-    build(&kelp, "ctx", &["--platform", both, "-t", "x", "-o", "out"]).failure().stderr_has("type=image");
+    build(&kelp, "ctx", &["--platform", "linux/arm64,", "-t", "one"]).success();
+    assert_eq!(kelp.inspect("one", "{{.Architecture}}"), "arm64");
+    build(&kelp, "ctx", &["--platform", both, "-t", "x", "-o", "type=tar,dest=x.tar"]).failure().stderr_has("type=image");
+    build(&kelp, "ctx", &["--platform", both, "-o", "out"]).success();
+    for platform in ["linux_amd64", "linux_arm64"] {
+        assert_eq!(fs::read(kelp.work().join("out").join(platform).join("f")).unwrap(), b"x");
+    }
     fs::write(kelp.work().join("id"), "stale").unwrap();
     build(&kelp, "ctx", &["--platform", both, "-t", "two", "--iidfile", "id", "--metadata-file", "meta"]).success();
     let id = fs::read_to_string(kelp.work().join("id")).unwrap();
@@ -323,4 +329,37 @@ fn lists_of_platforms() {
         other.run(["pull", "-q", "--tls-verify=false", "--platform", &format!("linux/{arch}"), &registry.name("app:1")]).success();
         assert_eq!(other.ok(["image", "inspect", "--format", "{{.Config.Labels.arch}}", &registry.name("app:1")]), arch);
     }
+}
+
+#[test]
+fn flags_of_other_builders() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    let dockerfile = "FROM scratch AS bare\nCOPY f /\nFROM busybox AS run\n# WHO is greeted\nARG WHO=you\nRUN --network=none cat /etc/hosts\n";
+    context(&kelp, "ctx", &[("Dockerfile", dockerfile), ("f", "x")]);
+    let built = kelp.run(["build", "--progress", "plain", "--add-host", "up:host-gateway", "--add-host", "one:1.2.3.4", "ctx"]);
+    assert!(!built.success().stderr_has("1.2.3.4    one").stderr.contains("    up"));
+    build(&kelp, "ctx", &["--call=targets"]).success().stdout_has("run (default)");
+    build(&kelp, "ctx", &["--call", "outline"]).success().stdout_has("WHO").stdout_has("is greeted");
+    build(&kelp, "ctx", &["--call=check"]).success();
+    build(&kelp, "ctx", &["--call=none"]).failure().stderr_has("outline");
+    build(&kelp, "ctx", &["--compress", "--builder", "default", "--attest", "type=sbom,disabled=true", "--target", "bare"]).success();
+    build(&kelp, "ctx", &["--builder", "other"]).failure().stderr_has("one builder");
+    build(&kelp, "ctx", &["--attest", "type=sbom"]).failure().stderr_has("no attestations");
+    let images = kelp.ok(["images", "-aq"]);
+    build(&kelp, "ctx", &["--target", "bare", "--label", "new=1", "-o", "type=image,store=false"]).success();
+    assert_eq!(kelp.ok(["images", "-aq"]), images);
+
+    build(&kelp, "ctx", &["-t", "x", "--annotation", "index:a=b"]).failure().stderr_has("several platforms");
+    let both = ["--target", "bare", "--platform", "linux/amd64,linux/arm64", "-t", "x", "--annotation", "index:a=b"];
+    build(&kelp, "ctx", &both).success();
+    assert_eq!(kelp.run(["manifest", "inspect", "x"]).json()["annotations"]["a"], "b");
+
+    // An image without a PATH gets one.
+    kelp.run(["create", "--name", "box", "busybox", "true"]).success();
+    kelp.run(["export", "-o", "root.tar", "box"]).success();
+    kelp.run(["import", "root.tar", "bare"]).success();
+    context(&kelp, "path", &[("Dockerfile", "FROM bare\nLABEL a=b\n")]);
+    build(&kelp, "path", &["-t", "path"]).success();
+    assert_eq!(kelp.inspect("path", "{{.Config.Env}}"), "[PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin]");
 }

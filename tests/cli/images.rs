@@ -1,6 +1,7 @@
 //! Images: from registries, archives and tars; lists, tags and removal.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
@@ -326,4 +327,67 @@ fn a_damaged_record_hides_no_other_image() {
     kelp.run(["images", "--format", "{{.Repository}}"]).success().stdout_has("made");
     std::fs::write(&record, "").unwrap();
     kelp.run(["images", "--format", "{{.Repository}}"]).success().stdout("busybox").stderr_has("damaged");
+}
+
+#[test]
+fn archives_packed_with_programs_of_the_host() {
+    needs!("busybox");
+    let kelp = Kelp::busybox();
+    let work = kelp.work();
+    kelp.run(["create", "--name", "box", "busybox", "true"]).success();
+    kelp.run(["export", "-o", "root.tar", "box"]).success();
+    kelp.run(["save", "-o", "image.tar", "busybox"]).success();
+    for program in ["xz", "bzip2"] {
+        if Command::new(program).arg("--version").stdout(Stdio::null()).status().is_err() {
+            continue;
+        }
+        for file in ["root.tar", "image.tar"] {
+            assert!(Command::new(program).args(["-k", "-1", "-f", file]).current_dir(&work).status().unwrap().success());
+        }
+        let end = if program == "xz" { "xz" } else { "bz2" };
+        let name = format!("from-{program}");
+        kelp.run(["import", &format!("root.tar.{end}"), &name]).success();
+        kelp.run(["run", "--rm", &name, "/bin/busybox", "true"]).success();
+        kelp.run(["rmi", "-f", "busybox"]).success();
+        kelp.run(["load", "-i", &format!("image.tar.{end}")]).success().stdout_has("busybox:latest");
+        let file = fs::File::open(work.join(format!("image.tar.{end}"))).unwrap();
+        kelp.cmd(["load"]).stdin_file(file).output().success();
+        let whole = fs::read(work.join(format!("root.tar.{end}"))).unwrap();
+        fs::write(work.join("cut"), &whole[..whole.len() / 2]).unwrap();
+        kelp.run(["import", "cut", "cut"]).failure();
+        kelp.run(["image", "exists", "cut"]).code(1);
+    }
+}
+
+#[test]
+fn other_platforms_are_told() {
+    let kelp = Kelp::new();
+    kelp.load_image(&Image::busybox().platform("linux", "s390x"), "z");
+    kelp.load_image(&Image::busybox().platform("windows", "amd64"), "win");
+    let told = "image platform (linux/s390x) does not match the expected platform";
+    kelp.run(["run", "--rm", "z", "true"]).success().stderr_has(told);
+    assert!(!kelp.run(["run", "--rm", "--platform", "linux/s390x", "z", "true"]).success().stderr.contains(told));
+    kelp.run(["run", "--rm", "win", "true"]).code(125).stderr_has("for windows/amd64: only programs of linux can run here");
+    kelp.run(["create", "win"]).failure().stderr_has("windows/amd64");
+    needs!("registry");
+    let registry = Registry::open();
+    registry.push(&Image::busybox().platform("linux", "s390x"), "z", "1", Packing::Gzip);
+    kelp.run(["pull", &registry.name("z:1")]).success().stderr_has(told);
+    assert!(!kelp.run(["pull", "--platform", "linux/s390x", &registry.name("z:1")]).stderr.contains(told));
+}
+
+#[test]
+fn a_word_in_an_oci_archive_is_a_name_and_health_checks_are_changes() {
+    let kelp = Kelp::busybox();
+    kelp.run(["push", "-q", "busybox", "oci-archive:a.tar:evil"]).success();
+    kelp.run(["load", "-i", "a.tar"]).success().stdout_has("localhost/evil:latest");
+    kelp.run(["run", "--rm", "evil", "true"]).success();
+    kelp.run(["create", "--name", "box", "busybox", "true"]).success();
+    kelp.run(["commit", "-c", "HEALTHCHECK --interval=7s CMD true", "box", "checked"]).success();
+    assert_eq!(kelp.inspect("checked", "{{.Config.Healthcheck.Test}} {{.Config.Healthcheck.Interval}}"), "[CMD-SHELL true] 7000000000");
+    for name in ["containers-storage:busybox", "docker-daemon:busybox"] {
+        kelp.run(["pull", name]).failure().stderr_has("only registries (docker://) can be named here");
+        kelp.run(["push", "busybox", name]).failure().stderr_has("only registries (docker://) can be named here");
+    }
+    kelp.run(["--storage-driver", "vfs", "images"]).failure().stderr_has("auto, overlay or fuse");
 }

@@ -67,3 +67,91 @@ fn trees() {
     let out = kelp.run(["image", "tree", "--whatrequires", "busybox"]);
     out.success().stdout_has("Top Layer of: [busybox:latest]\n    └── ID: ").stdout_has("Top Layer of: [child:latest]");
 }
+
+/// A list `ml` of images without a name, as `build` makes it, and those images' ids by platform.
+fn built(kelp: &Kelp) -> [String; 2] {
+    let context = kelp.work().join("ctx");
+    fs::create_dir_all(&context).unwrap();
+    fs::write(context.join("Dockerfile"), "FROM scratch\nARG TARGETARCH\nLABEL arch=$TARGETARCH\nCOPY busybox /bin/sh\n").unwrap();
+    fs::copy("/bin/busybox", context.join("busybox")).unwrap();
+    kelp.run(["build", "-q", "--platform", "linux/amd64", "--platform", "linux/arm64", "-t", "ml", "ctx"]).success();
+    let ids = kelp.ok(["images", "-qa", "--no-trunc"]);
+    let arch = |arch: &str| {
+        let fits = |id: &&str| kelp.run(["image", "inspect", "-f", "{{.Architecture}}{{.RepoTags}}", id]).text() == format!("{arch}[]");
+        ids.lines().find(fits).unwrap_or_else(|| panic!("{arch} in {ids}")).to_owned()
+    };
+    [arch("amd64"), arch("arm64")]
+}
+
+#[test]
+fn images_of_a_list_are_in_use() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::new();
+    let [amd64, arm64] = built(&kelp);
+    kelp.run(["image", "prune", "-f"]).success().stdout("Total reclaimed space: 0B\n");
+    kelp.run(["image", "prune", "-af"]).success();
+    kelp.run(["system", "prune", "-af"]).success();
+    assert_eq!(kelp.ok(["system", "df", "--format", "{{.Type}} {{.Active}} {{.Reclaimable}}"]).lines().next().unwrap(), "Images 2 0B (0%)");
+    kelp.run(["rmi", &arm64]).failure().stderr_has("in the list ml:latest");
+    for id in [&amd64, &arm64] {
+        kelp.run(["image", "exists", id]).success();
+    }
+    kelp.run(["rmi", "-f", &arm64]).success();
+    assert!(!kelp.ok(["manifest", "inspect", "ml"]).contains("arm64"));
+    kelp.run(["manifest", "rm", "ml"]).success();
+    kelp.run(["image", "prune", "-f"]).success().stdout_has(&format!("deleted: {amd64}"));
+}
+
+#[test]
+fn lists_are_named_as_images_are() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::new();
+    let [amd64, arm64] = built(&kelp);
+    let rows = kelp.ok(["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    assert_eq!(rows, "ml:latest");
+    assert_eq!(kelp.ok(["images", "-a", "-q"]).lines().count(), 3);
+    kelp.run(["images", "--tree"]).success().stdout_has("ml:latest").stdout_has("linux/arm64");
+    kelp.run(["run", "--rm", "ml", "/bin/sh", "-c", "echo here"]).success().stdout("here\n");
+    assert_eq!(kelp.inspect("ml", "{{.Id}} {{.RepoTags}}"), format!("{amd64} [ml:latest]"));
+    kelp.run(["history", "ml"]).success().stdout_has("COPY");
+    fs::write(kelp.work().join("Dockerfile"), "FROM ml\nLABEL more=1\n").unwrap();
+    kelp.run(["build", "-q", "-t", "child", "-f", "Dockerfile", "."]).success();
+    kelp.run(["build", "-q", "--platform", "linux/arm64", "-t", "other", "-f", "Dockerfile", "."]).success();
+    assert_eq!((kelp.inspect("child", "{{.Config.Labels.arch}}"), kelp.inspect("other", "{{.Config.Labels.arch}}")), ("amd64".into(), "arm64".into()));
+    kelp.run(["run", "--rm", "--platform", "linux/s390x", "ml"]).code(125).stderr_has("offers linux/amd64, linux/arm64");
+    kelp.run(["save", "-o", "s.tar", "--platform", "linux/arm64", "ml"]).success();
+    let other = Kelp::new();
+    other.run(["load", "-i", kelp.work().join("s.tar").to_str().unwrap()]).success().stdout_has("ml:latest");
+    assert_eq!(other.inspect("ml", "{{.Id}}"), arm64);
+
+    // A name moves from a list to an image and back.
+    kelp.ok(["tag", "ml", "again"]);
+    kelp.run(["manifest", "exists", "again"]).success();
+    kelp.run(["tag", "child", "again"]).success();
+    kelp.run(["manifest", "exists", "again"]).code(1);
+    kelp.run(["manifest", "create", "again"]).failure().stderr_has("again is an image");
+    kelp.run(["tag", "ml", "again"]).success();
+    let id = kelp.ok(["images", "-q", "--no-trunc", "ml"]);
+    assert_eq!(kelp.inspect("again", "{{.Id}}"), amd64);
+    kelp.run(["rmi", &id]).failure().stderr_has("2 names");
+    kelp.run(["rmi", "again"]).success().stdout("Untagged: again:latest\n");
+    kelp.run(["rmi", &id]).success().stdout(&format!("Untagged: ml:latest\nDeleted: {id}\n"));
+    kelp.run(["run", "--rm", "--pull", "never", "ml"]).code(125).stderr_has("no such image: ml");
+}
+
+#[test]
+fn a_list_is_pushed_with_all_its_images() {
+    needs!("userns", "busybox", "registry");
+    let registry = Registry::open();
+    let kelp = Kelp::new();
+    let [_, arm64] = built(&kelp);
+    let name = registry.name("ml:1");
+    kelp.run(["push", "-q", "--digestfile", "digest", "ml", &name]).success();
+    let remote = kelp.run(["manifest", "inspect", &format!("docker://{name}")]).json();
+    assert_eq!(remote["manifests"].as_array().unwrap().len(), 2);
+    let one = registry.name("one:1");
+    kelp.run(["push", "-q", "--platform", "linux/arm64", "ml", &one]).success();
+    let other = Kelp::new();
+    other.run(["pull", "-q", "--platform", "linux/arm64", &one]).success();
+    assert_eq!(other.inspect(&one, "{{.Id}}"), arm64);
+}

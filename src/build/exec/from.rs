@@ -63,8 +63,10 @@ impl Build<'_> {
         let layers: Vec<Digest> = image.config.rootfs.diff_ids.clone();
         self.lease.lock().unwrap_or_else(PoisonError::into_inner).keep(&layers)?;
         let key = Key::new("image").text(&self.epoch()).list(layers.iter().map(ToString::to_string)).finish();
+        let mut config = image.config;
+        config::default_path(&mut config);
         let result = Arc::new(StageResult {
-            config: image.config,
+            config,
             layers: layers.into_iter().map(LayerRef::Layer).collect(),
             key,
             base: Some(image.record.id),

@@ -8,6 +8,7 @@ use crate::build::progress::{Stream, What};
 use crate::engine::Error;
 use crate::engine::build::{Bind, BindSource, StepRun};
 use crate::spec::NetworkMode;
+use crate::spec::host_entry::{HostAddress, HostEntry};
 
 use super::mounts::Mounts;
 use super::stage::Stage;
@@ -86,6 +87,11 @@ impl Stage<'_> {
             let mut spec = spec.clone();
             spec.security.privileged |= insecure;
             spec.network.hostname.clone_from(&hostname);
+            if network == NetworkMode::None {
+                // There the host does not answer.
+                let is_gateway = |text: &String| text.parse().is_ok_and(|entry: HostEntry| entry.address == HostAddress::Gateway);
+                spec.network.add_hosts.retain(|text| !is_gateway(text));
+            }
             let dir = scratch.dir();
             let request = StepRun {
                 dir: &dir,

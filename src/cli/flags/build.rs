@@ -76,7 +76,7 @@ pub(crate) struct OutputFlags {
     /// Label of the image
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
-    /// Annotation of the image's manifest
+    /// Annotation of the image's manifest; with index: or index,manifest: in front, of the index of several platforms
     #[arg(long, value_name = "KEY=VALUE")]
     annotation: Vec<String>,
     /// Variable of the image, beneath those of the Dockerfile; a name alone takes the caller's
@@ -121,6 +121,15 @@ pub(crate) struct OutputFlags {
     /// How progress is shown: auto, plain, tty, rawjson, quiet
     #[arg(long, value_name = "FORM")]
     pub(crate) progress: Option<String>,
+    /// Attestations are not made; only what turns them off is taken
+    #[arg(long, value_name = "type=TYPE,disabled=true")]
+    attest: Vec<String>,
+    /// For compatibility: nothing is sent anywhere
+    #[arg(long)]
+    compress: bool,
+    /// For compatibility: there is one builder, default
+    #[arg(long, value_name = "NAME")]
+    builder: Option<String>,
     /// Attestations are not made; only false is taken
     #[arg(long, value_name = "BOOL")]
     provenance: Option<String>,
@@ -405,20 +414,32 @@ fn agent(text: &str, around: &Surroundings<'_>) -> Result<(String, PathBuf), Usa
 
 fn read_output(output: OutputFlags, around: &Surroundings<'_>, options: &mut BuildOptions) -> Result<(), UsageError> {
     let OutputFlags {
-        tag, output, load, push, manifest: _, label, annotation, env, unsetenv, unsetlabel, format, squash, squash_all, layers, omit_history,
-        timestamp, source_date_epoch: epoch, rewrite_timestamp, iidfile: _, metadata_file: _, progress: _, provenance, sbom,
+        tag, output, load, push, manifest, label, annotation, env, unsetenv, unsetlabel, format, squash, squash_all, layers, omit_history,
+        timestamp, source_date_epoch: epoch, rewrite_timestamp, iidfile: _, metadata_file: _, progress: _, provenance, sbom, attest,
+        compress: _, builder,
     } = output;
+    if let Some(text) = attest.iter().find(|text| !text.split(',').any(|field| field == "disabled=true")) {
+        return Err(UsageError::value("--attest", text, "kelp makes no attestations; only disabled=true is taken"));
+    }
+    if let Some(name) = builder.filter(|name| !matches!(name.as_str(), "" | "default")) {
+        return Err(UsageError::value("--builder", &name, "kelp builds itself and has one builder, default"));
+    }
     for (flag, value) in [("--provenance", provenance), ("--sbom", sbom)] {
         if let Some(value) = value.filter(|value| !matches!(value.as_str(), "false" | "0" | "none")) {
             return Err(UsageError::value(flag, &value, "kelp makes no attestations; only false is taken"));
         }
     }
     options.tags = tag;
-    options.annotations = pairs("--annotation", annotation)?;
+    for (key, value) in pairs("--annotation", annotation)? {
+        annotate(&key, value, options)?;
+    }
     for text in &output {
         where_to::output(text, around, options)?;
     }
     where_to::more(push, load, options)?;
+    if !options.index_annotations.is_empty() && options.platforms.is_empty() && manifest.is_none() {
+        return Err(UsageError::new("an annotation of an index needs one: build for several platforms, or into a list (--manifest)"));
+    }
     let text = |text: &String| match text.split_once('=') {
         Some((key, value)) => (key.to_owned(), value.to_owned()),
         None => (text.clone(), String::new()),
@@ -451,6 +472,24 @@ fn read_output(output: OutputFlags, around: &Surroundings<'_>, options: &mut Bui
     };
     if rewrite_timestamp && options.epoch.is_none() {
         return Err(UsageError::new("--rewrite-timestamp needs a time: give --source-date-epoch"));
+    }
+    Ok(())
+}
+
+/// `--annotation [LEVEL[,LEVEL]:]KEY=VALUE`.
+fn annotate(key: &str, value: String, options: &mut BuildOptions) -> Result<(), UsageError> {
+    const LEVELS: [&str; 4] = ["index", "manifest", "index-descriptor", "manifest-descriptor"];
+    let (levels, key) = match key.split_once(':') {
+        Some((levels, key)) if levels.split(',').all(|level| LEVELS.contains(&level)) => (levels, key),
+        _ => ("manifest", key),
+    };
+    for level in levels.split(',') {
+        let place = match level {
+            "index" => &mut options.index_annotations,
+            "manifest" => &mut options.annotations,
+            _ => return Err(UsageError::value("--annotation", level, "only index and manifest can be annotated")),
+        };
+        place.insert(key.to_owned(), value.clone());
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::spec::Platform;
 pub(crate) struct PlatformFlags {
     /// Platform of the image
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    platform: Option<String>,
+    platform: Vec<String>,
     /// Operating system of the image
     #[arg(long, value_name = "OS")]
     os: Option<String>,
@@ -30,8 +30,9 @@ pub(crate) struct PlatformFlags {
 impl PlatformFlags {
     pub(crate) fn read(self) -> Result<Option<Platform>, UsageError> {
         let Self { platform, os, arch, variant } = self;
-        match (platform, &os, &arch, &variant) {
-            (Some(text), None, None, None) => Ok(Some(parse("--platform", &text)?)),
+        // But for `build` the last one counts.
+        match (platform.last(), &os, &arch, &variant) {
+            (Some(text), None, None, None) => Ok(Some(parse("--platform", text)?)),
             (Some(_), ..) => Err(UsageError::conflict("--platform", "--os, --arch, --variant")),
             (None, None, None, None) => Ok(None),
             (None, ..) => {
@@ -88,10 +89,24 @@ pub(crate) struct RegistryFlags {
 }
 
 impl RegistryFlags {
-    /// Takes `--platform` out when it names several.
+    /// Takes `--platform` out when it names several, at once or given repeatedly.
     pub(crate) fn several_platforms(&mut self) -> Result<Vec<Platform>, UsageError> {
-        let Some(text) = self.platform.platform.take_if(|text| text.contains(',')) else { return Ok(Vec::new()) };
-        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| parse("--platform", part)).collect()
+        let given = &mut self.platform.platform;
+        if given.len() < 2 && !given.iter().any(|text| text.contains(',')) {
+            return Ok(Vec::new());
+        }
+        let mut platforms: Vec<Platform> = Vec::new();
+        for text in std::mem::take(given).iter().flat_map(|text| text.split(',')).map(str::trim).filter(|text| !text.is_empty()) {
+            let platform = parse("--platform", text)?;
+            if !platforms.contains(&platform) {
+                platforms.push(platform);
+            }
+        }
+        if let [one] = platforms.as_slice() {
+            given.push(one.to_string());
+            platforms.clear();
+        }
+        Ok(platforms)
     }
 
     /// `policy` is the text of `--pull` or `--policy`.

@@ -52,7 +52,7 @@ pub(super) fn output(text: &str, around: &Surroundings<'_>, options: &mut BuildO
         options.outputs.push(Output::Local(around.absolute(Path::new(text))));
         return Ok(());
     }
-    let (mut kind, mut dest, mut push, mut tar) = (None, None, false, true);
+    let (mut kind, mut dest, mut push, mut tar, mut store) = (None, None, false, true, true);
     for (key, value) in fields(FLAG, text)? {
         if sending(FLAG, text, (&key, &value), &mut options.push)? {
             continue;
@@ -64,8 +64,12 @@ pub(super) fn output(text: &str, around: &Surroundings<'_>, options: &mut BuildO
             "push" => push = is_true(FLAG, text, &value)?,
             "tar" => tar = is_true(FLAG, text, &value)?,
             // Kelp's store always unpacks, and files always get the time of the image when there is one.
-            "store" | "unpack" | "rewrite-timestamp" => drop(is_true(FLAG, text, &value)?),
+            "store" => store = is_true(FLAG, text, &value)?,
+            "unpack" | "rewrite-timestamp" => drop(is_true(FLAG, text, &value)?),
             "oci-mediatypes" => options.format = if is_true(FLAG, text, &value)? { Format::Oci } else { Format::Docker },
+            key if key.starts_with("annotation-index.") => {
+                options.index_annotations.insert(key.trim_start_matches("annotation-index.").to_owned(), value);
+            }
             _ => match key.strip_prefix("annotation.").or_else(|| key.strip_prefix("annotation-manifest.")) {
                 Some(name) => drop(options.annotations.insert(name.to_owned(), value)),
                 None => {
@@ -89,6 +93,10 @@ pub(super) fn output(text: &str, around: &Surroundings<'_>, options: &mut BuildO
         Some("docker") if !tar => return Err(UsageError::value(FLAG, text, "only type=oci can be written as a directory")),
         Some("docker") => Output::Docker(path),
         Some("registry") => Output::Push,
+        Some("image") if !store && push => {
+            return Err(UsageError::value(FLAG, text, "what is pushed is kept here: leave out store=false, and remove the image afterwards"));
+        }
+        Some("image") if !store => Output::Nothing,
         Some("image") => if push { Output::Push } else { Output::Image },
         Some("cacheonly") => Output::Nothing,
         _ => return Err(UsageError::value(FLAG, text, "type is one of local, tar, oci, docker, image, registry, cacheonly")),

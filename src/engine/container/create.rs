@@ -25,6 +25,9 @@ pub struct Created {
 /// # Errors
 /// Names taken, mounts that cannot be, options that contradict the image.
 pub fn create(engine: &Engine, mut spec: ContainerSpec, image: Option<RunImage>, options: &CreateOptions) -> Result<Created, Error> {
+    if let Some(image) = &image {
+        runnable(image)?;
+    }
     let containers = Containers::new(&engine.paths);
     let mut cid_file = spec.lifecycle.cid_file.as_deref().map(CidFile::create).transpose()?;
     super::defaults::apply(&mut spec, &engine.config)?;
@@ -154,4 +157,13 @@ fn make_dirs(dir: &std::path::Path, record: &ContainerRecord) -> Result<(), Erro
         }
     }
     Ok(())
+}
+
+/// Programs of other systems cannot run here; those of other processors may.
+fn runnable(image: &RunImage) -> Result<(), Error> {
+    let platform = &image.record.platform;
+    if platform.os.is_empty() || platform.os == "linux" {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("image {} is for {platform}: only programs of linux can run here", image.record.id.short())))
 }

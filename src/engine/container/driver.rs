@@ -39,7 +39,6 @@ pub fn choose(engine: &Engine, shifted: bool) -> Result<Driver, Error> {
             "the overlay driver cannot shift ids: leave out --storage-driver or use fuse".to_owned(),
         )),
         DriverChoice::Overlay => Ok(Driver::Overlay),
-        DriverChoice::Vfs => Err(Error::Usage("the vfs driver is not supported: use auto, overlay or fuse".to_owned())),
         DriverChoice::Auto if shifted || !overlay_works(engine) => Ok(Driver::Fuse),
         DriverChoice::Auto => Ok(Driver::Overlay),
     }
@@ -54,7 +53,7 @@ pub fn choose_for(engine: &Engine, shifted: bool, single: bool, layers: &[PathBu
     let recorded = !single && layers.iter().any(|layer| are_recorded(layer));
     match engine.config.storage.driver {
         DriverChoice::Auto if recorded => Ok(Driver::Fuse),
-        DriverChoice::Auto | DriverChoice::Overlay | DriverChoice::Fuse | DriverChoice::Vfs => choose(engine, shifted),
+        DriverChoice::Auto | DriverChoice::Overlay | DriverChoice::Fuse => choose(engine, shifted),
     }
 }
 

@@ -76,10 +76,11 @@ fn one(execution: &mut Execution, change: &str) -> Result<(), String> {
             let paths = if value.starts_with('[') { command(value)? } else { words(value)? };
             execution.volumes.extend(paths.into_iter().map(|path| (path, Unit)));
         }
+        "HEALTHCHECK" => execution.healthcheck = Some(super::health::read(value)?),
         "ONBUILD" => execution.on_build.push(value.to_owned()),
         other => {
             return Err(format!(
-                "{other} cannot be set here: use CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, \
+                "{other} cannot be set here: use CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, \
                  VOLUME or WORKDIR"
             ));
         }

@@ -26,8 +26,11 @@ pub fn for_run(
     }
     let policy = options.policy.unwrap_or(engine.config.images.pull);
     if policy == PullPolicy::Missing || policy == PullPolicy::Never {
-        match store.resolve_for_run(name) {
-            Ok(image) if fits(&image.record.platform, options.platform.as_ref()) => return Ok(Some(image)),
+        match store.resolve_for_run_on(name, options.platform.as_ref()) {
+            Ok(image) if fits(&image.record.platform, options.platform.as_ref()) => {
+                warn_of_platform(&image.record.platform, options, progress);
+                return Ok(Some(image));
+            }
             Ok(image) if policy == PullPolicy::Never => {
                 return Err(Error::Conflict(format!(
                     "image {name} is here for {} only, and --pull never forbids fetching another",
@@ -48,7 +51,7 @@ pub fn for_run(
         progress.say(&format!("Unable to find image '{name}' locally"));
     }
     super::pull::pull(engine, name, &PullOptions { policy: Some(policy), ..options.clone() }, progress)?;
-    Ok(Some(store.resolve_for_run(name)?))
+    Ok(Some(store.resolve_for_run_on(name, options.platform.as_ref())?))
 }
 
 /// The image every kelp carries.
@@ -64,6 +67,15 @@ fn embedded(engine: &Engine, store: &ImageStore) -> Result<RunImage, Error> {
 
 fn fits(have: &Platform, wanted: Option<&Platform>) -> bool {
     wanted.is_none_or(|wanted| wanted.rank(have).is_some())
+}
+
+/// Says that an image is for another platform when nobody asked for that one. It may run all the same: the kernel can be told
+/// to run programs of other processors by an emulator.
+pub(super) fn warn_of_platform(have: &Platform, options: &PullOptions, progress: &dyn Progress) {
+    let host = Platform::host();
+    if options.platform.is_none() && host.rank_compatible(have).is_none() {
+        progress.say(&format!("WARNING: image platform ({have}) does not match the expected platform ({host})"));
+    }
 }
 
 /// A full id names content that is here or nowhere.

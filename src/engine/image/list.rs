@@ -1,15 +1,11 @@
-//! `manifest`: lists of images for several platforms, made here and pushed as one.
+//! `manifest`: lists of images for several platforms, made here and pushed as one; `push`, `tag` and `rmi` of one.
 //!
-//! A list is a file `manifests/<digest of its name>.json`, written aside and renamed under a lock. Its entries are images of
-//! the store: one that is on a registry only is fetched when it is added.
+//! The entries of a list are images of the store: one that is on a registry only is fetched when it is added.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::pull::{direct_client, registry};
 use super::push::explain;
@@ -18,6 +14,8 @@ use crate::engine::child::in_child;
 use crate::engine::options::{PullOptions, PushOptions};
 use crate::engine::{Engine, Error};
 use crate::image::compose::{self, Format};
+use crate::image::lists::{DOCKER_LIST, Entry, List, OCI_INDEX};
+pub use crate::image::lists::Traits;
 use crate::image::manifest::{Document, Index, MAX_MANIFEST};
 use crate::image::push::{self, Progress as PushProgress};
 use crate::image::pull::Progress as PullProgress;
@@ -25,74 +23,10 @@ use crate::image::registry::Repository;
 use crate::image::{Image, ImageStore, StoreError};
 use crate::spec::{Digest, PullPolicy, Reference};
 
-const VERSION: u32 = 1;
-const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-
-/// A list as stored.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct List {
-    version: u32,
-    name: String,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-    entries: Vec<Entry>,
-}
-
-/// An image in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Entry {
-    /// Id of the image in the store.
-    image: Digest,
-    /// Its manifest here.
-    digest: Digest,
-    size: u64,
-    media_type: String,
-    traits: Traits,
-}
-
-/// What a list says about an image beside its manifest; `None` leaves what is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Traits {
-    /// `--os`.
-    pub os: Option<String>,
-    /// `--arch`.
-    pub architecture: Option<String>,
-    /// `--variant`.
-    pub variant: Option<String>,
-    /// `--os-version`.
-    pub os_version: Option<String>,
-    /// `--os-features`.
-    pub os_features: Vec<String>,
-    /// `--features`.
-    pub features: Vec<String>,
-    /// `--annotation`.
-    pub annotations: BTreeMap<String, String>,
-}
-
-impl Traits {
-    fn set(&mut self, other: &Self) {
-        let put = |own: &mut Option<String>, new: &Option<String>| {
-            if new.is_some() {
-                own.clone_from(new);
-            }
-        };
-        put(&mut self.os, &other.os);
-        put(&mut self.architecture, &other.architecture);
-        put(&mut self.variant, &other.variant);
-        put(&mut self.os_version, &other.os_version);
-        for (own, new) in [(&mut self.os_features, &other.os_features), (&mut self.features, &other.features)] {
-            own.extend(new.iter().filter(|text| !own.contains(text)).cloned().collect::<Vec<_>>());
-        }
-        self.annotations.extend(other.annotations.clone());
-    }
-}
-
 /// Makes a list and returns its id.
 ///
 /// # Errors
-/// A name that is taken (unless `amend`); an image that cannot be had.
+/// A name that is taken (by a list unless `amend`, by an image); an image that cannot be had.
 pub fn create(
     engine: &Engine,
     name: &str,
@@ -101,21 +35,54 @@ pub fn create(
     annotations: &BTreeMap<String, String>,
     fetch: &Fetch<'_>,
 ) -> Result<String, Error> {
+    let store = store(engine);
+    let reference = store.reference(name)?;
     let taken = || Error::Conflict(format!("the list {name} is there already: use --amend to add to it"));
-    if !amend && peek(engine, name)?.is_some() {
+    if !amend && store.lists().get(&reference)?.is_some() {
         return Err(taken());
     }
+    if store.names().get(&reference)?.is_some_and(|named| matches!(store.record(&named.id), Ok(Some(_)))) {
+        return Err(Error::Conflict(format!("{name} is an image: give the list another name, or take that one away (kelp untag {name})")));
+    }
     let entries = fetch.all(engine, images)?;
-    let lists = Lists::open(engine, name)?;
-    let mut list = match lists.read()? {
-        Some(list) if amend => list,
-        Some(_) => return Err(taken()),
-        None => List { version: VERSION, name: lists.name.to_string(), ..List::default() },
-    };
-    list.annotations.extend(annotations.clone());
-    entries.into_iter().for_each(|entry| put(&mut list, entry));
-    lists.write(&list)?;
-    Ok(Digest::of(&bytes(&index(&list, Format::Oci))).to_string())
+    let list = store.change_list(&reference, |list| {
+        let mut list = match list {
+            Some(list) if amend => list,
+            Some(_) => return Err(taken()),
+            None => List::new(&reference),
+        };
+        list.annotations.extend(annotations.clone());
+        entries.into_iter().for_each(|entry| list.put(entry));
+        Ok(list)
+    })?;
+    Ok(list.id().to_string())
+}
+
+/// Makes the list `name` of images that are here, whatever the name stood for before, and returns its id.
+///
+/// # Errors
+/// As [`create`].
+pub fn replace(engine: &Engine, name: &str, images: &[String], annotations: &BTreeMap<String, String>) -> Result<String, Error> {
+    let store = store(engine);
+    let reference = store.reference(name)?;
+    let mut list = List::new(&reference);
+    list.annotations.clone_from(annotations);
+    for image in images {
+        list.put(entry(&store, &store.resolve(image)?)?);
+    }
+    Ok(store.change_list(&reference, |_| Ok::<_, Error>(list))?.id().to_string())
+}
+
+/// Has `work` change the list `name`.
+fn change<T>(engine: &Engine, name: &str, work: impl FnOnce(&mut List) -> Result<T, Error>) -> Result<(List, T), Error> {
+    let store = store(engine);
+    let mut done = None;
+    let list = store.change_list(&store.reference(name)?, |list| {
+        let mut list = list.ok_or_else(|| Error::not_found("manifest list", name))?;
+        done = Some(work(&mut list)?);
+        Ok::<_, Error>(list)
+    })?;
+    Ok((list, done.ok_or_else(|| Error::not_found("manifest list", name))?))
 }
 
 /// Adds an image to a list and returns the list's id.
@@ -125,14 +92,14 @@ pub fn create(
 pub fn add(engine: &Engine, name: &str, image: &str, traits: &Traits, fetch: &Fetch<'_>) -> Result<String, Error> {
     peek(engine, name)?.ok_or_else(|| Error::not_found("manifest list", name))?;
     let entries = fetch.all(engine, &[image.to_owned()])?;
-    let lists = Lists::open(engine, name)?;
-    let mut list = lists.required()?;
-    for mut entry in entries {
-        entry.traits.set(traits);
-        put(&mut list, entry);
-    }
-    lists.write(&list)?;
-    Ok(Digest::of(&bytes(&index(&list, Format::Oci))).to_string())
+    let (list, ()) = change(engine, name, |list| {
+        for mut entry in entries {
+            entry.traits.set(traits);
+            list.put(entry);
+        }
+        Ok(())
+    })?;
+    Ok(list.id().to_string())
 }
 
 /// Says more about an image of a list, given by its digest or its name here; without an image, about the list.
@@ -140,17 +107,17 @@ pub fn add(engine: &Engine, name: &str, image: &str, traits: &Traits, fetch: &Fe
 /// # Errors
 /// No such list or entry.
 pub fn annotate(engine: &Engine, name: &str, image: Option<&str>, traits: &Traits) -> Result<String, Error> {
-    let lists = Lists::open(engine, name)?;
-    let mut list = lists.required()?;
-    match image {
-        None => list.annotations.extend(traits.annotations.clone()),
-        Some(image) => {
-            let at = find(engine, &list, image)?;
-            list.entries[at].traits.set(traits);
+    let (list, ()) = change(engine, name, |list| {
+        match image {
+            None => list.annotations.extend(traits.annotations.clone()),
+            Some(image) => {
+                let at = find(engine, list, image)?;
+                list.entries[at].traits.set(traits);
+            }
         }
-    }
-    lists.write(&list)?;
-    Ok(Digest::of(&bytes(&index(&list, Format::Oci))).to_string())
+        Ok(())
+    })?;
+    Ok(list.id().to_string())
 }
 
 /// Takes an image out of a list.
@@ -158,11 +125,10 @@ pub fn annotate(engine: &Engine, name: &str, image: Option<&str>, traits: &Trait
 /// # Errors
 /// No such list or entry.
 pub fn remove_entry(engine: &Engine, name: &str, image: &str) -> Result<String, Error> {
-    let lists = Lists::open(engine, name)?;
-    let mut list = lists.required()?;
-    let at = find(engine, &list, image)?;
-    let entry = list.entries.remove(at);
-    lists.write(&list)?;
+    let (_, entry) = change(engine, name, |list| {
+        let at = find(engine, list, image)?;
+        Ok(list.entries.remove(at))
+    })?;
     Ok(entry.digest.to_string())
 }
 
@@ -171,9 +137,36 @@ pub fn remove_entry(engine: &Engine, name: &str, image: &str) -> Result<String, 
 /// # Errors
 /// No such list.
 pub fn remove(engine: &Engine, name: &str) -> Result<(), Error> {
-    let lists = Lists::open(engine, name)?;
-    lists.required()?;
-    fs::remove_file(&lists.path).map_err(Error::io("remove", &lists.path))
+    let store = store(engine);
+    let reference = store.reference(name)?;
+    if store.remove_list(&reference)? { Ok(()) } else { Err(Error::not_found("manifest list", reference.familiar())) }
+}
+
+/// `rmi` of a list, by a name or, if it has one name, its id; the lines that are printed.
+pub(super) fn remove_named(engine: &Engine, list: &List, text: &str, force: bool) -> Result<Vec<String>, Error> {
+    let store = store(engine);
+    let id = list.id();
+    let names: Vec<Reference> = if id.hex().starts_with(text.trim_start_matches("sha256:")) {
+        let same = store.lists().all()?.into_iter().filter(|other| other.id() == id);
+        same.map(|list| list.reference()).collect::<Result<_, _>>()?
+    } else {
+        vec![list.reference()?]
+    };
+    if names.len() > 1 && !force {
+        return Err(StoreError::SeveralNames { id: id.short().to_owned(), count: names.len() }.into());
+    }
+    for name in &names {
+        store.remove_list(name)?;
+    }
+    let untagged = names.iter().map(|name| format!("Untagged: {}", name.familiar()));
+    let left = store.lists().all()?.iter().any(|other| other.id() == id);
+    Ok(untagged.chain((!left).then(|| format!("Deleted: {id}"))).collect())
+}
+
+/// `tag` of a list.
+pub(super) fn tag(engine: &Engine, list: List, name: &Reference) -> Result<(), Error> {
+    store(engine).change_list(name, |_| Ok::<_, Error>(list.renamed(name)))?;
+    Ok(())
 }
 
 /// Whether there is such a list.
@@ -192,7 +185,7 @@ pub fn inspect(engine: &Engine, name: &str, registry_options: &PullOptions) -> R
     let remote = transport::registry_name(name);
     if remote == name {
         if let Some(list) = peek(engine, name)? {
-            return Ok(index(&list, Format::Oci));
+            return Ok(list.index(Format::Oci));
         }
         let store = store(engine);
         match store.resolve(name) {
@@ -228,6 +221,8 @@ pub struct PushedList {
     pub name: String,
     /// Digest of the list there.
     pub digest: String,
+    /// Bytes of it.
+    pub size: usize,
 }
 
 /// Sends the images of a list and the list to its own name or another.
@@ -242,6 +237,17 @@ pub fn push_list(
     progress: &dyn PushProgress,
 ) -> Result<PushedList, Error> {
     let list = peek(engine, name)?.ok_or_else(|| Error::not_found("manifest list", name))?;
+    send(engine, &list, destination, options, progress)
+}
+
+/// Sends a list; its own name or `destination` says where to.
+pub(super) fn send(
+    engine: &Engine,
+    list: &List,
+    destination: Option<&str>,
+    options: &PushOptions,
+    progress: &dyn PushProgress,
+) -> Result<PushedList, Error> {
     let store = store(engine);
     if let Some(place) = destination
         && transport::parse(place)?.is_some()
@@ -251,6 +257,7 @@ pub fn push_list(
     let target = store.reference(transport::registry_name(destination.unwrap_or(&list.name)))?;
     let docker = options.format == Some(crate::engine::options::ManifestFormat::Docker);
     let settings = super::push::settings(options)?;
+    let key = options.sign_key.as_deref().map(super::sign::private_key).transpose()?;
     in_child(engine, false, || {
         let client = direct_client(engine, &target, &options.registry)?;
         let mut sent = list.clone();
@@ -271,11 +278,14 @@ pub fn push_list(
             let format = if docker { Format::Docker } else { Format::Oci };
             format.media_types().0.clone_into(&mut entry.media_type);
         }
-        let raw = bytes(&index(&sent, if docker { Format::Docker } else { Format::Oci }));
+        let raw = sent.index(if docker { Format::Docker } else { Format::Oci }).to_string().into_bytes();
         let repository = Repository::for_push(&target, &client).map_err(registry)?;
         let kind = if docker { DOCKER_LIST } else { OCI_INDEX };
         let digest = repository.put_manifest(target.tag().unwrap_or("latest"), kind, &raw).map_err(registry)?;
-        Ok(PushedList { name: target.to_string(), digest: digest.to_string() })
+        if let Some(key) = &key {
+            super::sign::sign_pushed(engine, &target, &digest, key, &options.registry)?;
+        }
+        Ok(PushedList { name: target.to_string(), digest: digest.to_string(), size: raw.len() })
     })
 }
 
@@ -364,13 +374,6 @@ fn own_manifest(store: &ImageStore, image: &Image) -> Result<(Digest, Vec<u8>, S
     Ok((Digest::of(&raw), raw, Format::Oci.media_types().0.to_owned()))
 }
 
-fn put(list: &mut List, entry: Entry) {
-    match list.entries.iter_mut().find(|other| other.digest == entry.digest) {
-        Some(other) => *other = entry,
-        None => list.entries.push(entry),
-    }
-}
-
 fn find(engine: &Engine, list: &List, image: &str) -> Result<usize, Error> {
     let digest: Option<Digest> = image.rsplit('@').next().and_then(|text| text.parse().ok());
     let id = if digest.is_some() { None } else { store(engine).resolve_id(image).ok() };
@@ -379,97 +382,8 @@ fn find(engine: &Engine, list: &List, image: &str) -> Result<usize, Error> {
     at.ok_or_else(|| Error::NotFound { what: "image in the list", name: image.to_owned() })
 }
 
-/// The list as an index.
-fn index(list: &List, format: Format) -> Value {
-    let entries: Vec<Value> = list
-        .entries
-        .iter()
-        .map(|entry| {
-            let traits = &entry.traits;
-            let mut platform = serde_json::Map::new();
-            let texts = [
-                ("architecture", &traits.architecture),
-                ("os", &traits.os),
-                ("os.version", &traits.os_version),
-                ("variant", &traits.variant),
-            ];
-            platform.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?)))));
-            for (key, texts) in [("os.features", &traits.os_features), ("features", &traits.features)] {
-                if !texts.is_empty() {
-                    platform.insert(key.to_owned(), json!(texts));
-                }
-            }
-            let mut value = json!({"mediaType": entry.media_type, "digest": entry.digest, "size": entry.size, "platform": platform});
-            if format == Format::Oci && !traits.annotations.is_empty() {
-                value["annotations"] = json!(traits.annotations);
-            }
-            value
-        })
-        .collect();
-    let kind = if format == Format::Docker { DOCKER_LIST } else { OCI_INDEX };
-    let mut index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": entries});
-    if format == Format::Oci && !list.annotations.is_empty() {
-        index["annotations"] = json!(list.annotations);
-    }
-    index
-}
-
-fn bytes(value: &Value) -> Vec<u8> {
-    value.to_string().into_bytes()
-}
-
 /// A list as it is now; nothing is locked.
 fn peek(engine: &Engine, name: &str) -> Result<Option<List>, Error> {
-    let name = store(engine).reference(name)?;
-    read(&file(engine, &name))
-}
-
-fn file(engine: &Engine, name: &Reference) -> PathBuf {
-    engine.paths.data.join("manifests").join(format!("{}.json", Digest::of(name.to_string().as_bytes()).hex()))
-}
-
-fn read(path: &Path) -> Result<Option<List>, Error> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok().filter(|list: &List| list.version == VERSION)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("read", path)(error)),
-    }
-}
-
-/// One name's place, locked against other commands.
-struct Lists {
-    name: Reference,
-    path: PathBuf,
-    _lock: File,
-}
-
-impl Lists {
-    fn open(engine: &Engine, name: &str) -> Result<Self, Error> {
-        let name = store(engine).reference(name)?;
-        let dir = engine.paths.data.join("manifests");
-        fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
-        let path = dir.join(".lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(Error::io("open", &path))?;
-        // File systems without locks do without.
-        flock(&lock, FlockOperation::LockExclusive).ok();
-        Ok(Self { path: file(engine, &name), name, _lock: lock })
-    }
-
-    fn read(&self) -> Result<Option<List>, Error> {
-        read(&self.path)
-    }
-
-    fn required(&self) -> Result<List, Error> {
-        self.read()?.ok_or_else(|| Error::not_found("manifest list", self.name.familiar()))
-    }
-
-    fn write(&self, list: &List) -> Result<(), Error> {
-        let aside = self.path.with_extension("new");
-        let bytes = serde_json::to_vec(list).map_err(|error| Error::Internal(error.to_string()))?;
-        let written = fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, &self.path));
-        if written.is_err() {
-            fs::remove_file(&aside).ok();
-        }
-        written.map_err(Error::io("write", &self.path))
-    }
+    let store = store(engine);
+    Ok(store.lists().get(&store.reference(name)?)?)
 }

@@ -65,16 +65,16 @@ pub fn list(engine: &Engine, options: &ListOptions) -> Result<Listing, Error> {
     let parents: BTreeSet<Digest> = images.iter().filter_map(|image| image.record.parent.clone()).collect();
     let counts = super::containers_of(engine)?;
     let with_labels = filters.has("label") || filters.has("label!");
-    let now = time::now();
-    let zone = TimeZone::system();
-    let mut rows = Vec::new();
+    let shown = Shown { options, filters: &filters, now: time::now(), zone: TimeZone::system() };
+    let listed = store.listed()?;
+    let mut rows = if dangling.contains(&true) { Vec::new() } else { shown.lists(&store, &images, &limits)? };
     for image in images {
         let id = &image.record.id;
         let nameless = image.names.is_empty() && image.repo_digests.is_empty();
-        let intermediate = nameless && parents.contains(id);
+        let intermediate = nameless && (parents.contains(id) || listed.contains(id));
         if (intermediate && !options.all)
             || !(dangling.is_empty() || dangling.contains(&(image.names.is_empty() && !intermediate)))
-            || !limits.fit(&image)
+            || !limits.fit(image.record.created)
             || !filters.any("id", |prefix| id.hex().starts_with(prefix.trim_start_matches("sha256:")))
         {
             continue;
@@ -89,42 +89,102 @@ pub fn list(engine: &Engine, options: &ListOptions) -> Result<Listing, Error> {
         if !filters.labels(&labels) {
             continue;
         }
-        let wanted = |name: &Reference| {
-            options.reference.as_deref().is_none_or(|pattern| fits(pattern, name))
-                && filters.any("reference", |pattern| fits(pattern, name))
-        };
         let asked = options.reference.is_some() || filters.has("reference");
-        for (repository, tag, digest) in names(&image, options.digests, asked, &wanted) {
-            rows.push(Row {
-                size: image.record.size,
-                labels: labels.clone(),
-                more: json!({
-                    "Created": since(&image, now),
-                    "Names": image.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                    "Labels": crate::engine::container::ls::joined(&labels),
-                    "Os": platform.0,
-                    "Arch": platform.1,
-                }),
-                json: json!({
-                    "Repository": repository,
-                    "Tag": tag,
-                    "Digest": digest,
-                    "ID": if options.no_trunc { id.to_string() } else { id.short().to_owned() },
-                    "CreatedSince": since(&image, now),
-                    "CreatedAt": image.record.created.map_or_else(
-                        || "N/A".to_owned(),
-                        |created| time::local_long(created.saturating_mul(1_000_000_000), &zone),
-                    ),
-                    "Size": size::human3(image.record.size),
-                    "VirtualSize": size::human3(image.record.size),
-                    "SharedSize": "N/A",
-                    "UniqueSize": "N/A",
-                    "Containers": counts.get(id.hex()).copied().unwrap_or(0).to_string(),
-                }),
-            });
+        let containers = counts.get(id.hex()).copied().unwrap_or(0);
+        for text in names(&image, options.digests, asked, &|name| shown.wanted(name)) {
+            let what = What { id, created: image.record.created, size: image.record.size, names: &image.names, containers };
+            rows.push((image.record.created, shown.row(&what, text, &labels, &platform)));
         }
     }
+    rows.sort_by_key(|(created, _)| std::cmp::Reverse(*created));
+    let rows = rows.into_iter().map(|(_, row)| row).collect();
     Ok(Listing { rows, damaged: damaged.into_iter().map(Error::from).collect() })
+}
+
+/// What a row is about.
+struct What<'a> {
+    id: &'a Digest,
+    created: Option<i64>,
+    size: u64,
+    names: &'a [Reference],
+    containers: usize,
+}
+
+/// How rows are made.
+struct Shown<'a> {
+    options: &'a ListOptions,
+    filters: &'a Filters,
+    now: i64,
+    zone: TimeZone,
+}
+
+impl Shown<'_> {
+    fn wanted(&self, name: &Reference) -> bool {
+        self.options.reference.as_deref().is_none_or(|pattern| fits(pattern, name))
+            && self.filters.any("reference", |pattern| fits(pattern, name))
+    }
+
+    /// The lists, each with what its images come to and the newest one's time.
+    fn lists(&self, store: &ImageStore, images: &[Image], limits: &Limits) -> Result<Vec<(Option<i64>, Row)>, Error> {
+        let mut rows = Vec::new();
+        for list in store.lists().all()? {
+            let name = list.reference()?;
+            let members: Vec<&Image> = images.iter().filter(|image| list.holds(&image.record.id)).collect();
+            let created = members.iter().filter_map(|image| image.record.created).max();
+            let labels: Vec<_> = members.iter().filter_map(|image| Some(store.config(&image.record.id).ok()?.config.labels)).collect();
+            let id = list.id();
+            if !self.wanted(&name)
+                || !limits.fit(created)
+                || !(labels.iter().any(|labels| self.filters.labels(labels)) || labels.is_empty() && self.filters.labels(&BTreeMap::new()))
+                || !self.filters.any("id", |prefix| id.hex().starts_with(prefix.trim_start_matches("sha256:")))
+            {
+                continue;
+            }
+            let size = members.iter().map(|image| image.record.size).sum();
+            let what = What { id: &id, created, size, names: std::slice::from_ref(&name), containers: 0 };
+            let text = (name.familiar_name(), name.tag().unwrap_or("<none>").to_owned(), id.to_string());
+            rows.push((created, self.row(&what, text, &BTreeMap::new(), &<_>::default())));
+        }
+        Ok(rows)
+    }
+
+    fn row(
+        &self,
+        what: &What<'_>,
+        (repository, tag, digest): (String, String, String),
+        labels: &BTreeMap<String, String>,
+        platform: &(String, String),
+    ) -> Row {
+        let since = since(what.created, self.now);
+        let size = size::human3(what.size);
+        Row {
+            size: what.size,
+            labels: labels.clone(),
+            more: json!({
+                "Created": since,
+                "Names": what.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "Labels": crate::engine::container::ls::joined(labels),
+                "Os": platform.0,
+                "Arch": platform.1,
+            }),
+            json: json!({
+                "Repository": repository,
+                "Tag": tag,
+                "Digest": digest,
+                "ID": if self.options.no_trunc { what.id.to_string() } else { what.id.short().to_owned() },
+                "CreatedSince": since,
+                "CreatedAt": what.created.map_or_else(
+                    || "N/A".to_owned(),
+                    |created| time::local_long(created.saturating_mul(1_000_000_000), &self.zone),
+                ),
+                "Size": size,
+                "VirtualSize": size,
+                "SharedSize": "N/A",
+                "UniqueSize": "N/A",
+                "Containers": what.containers.to_string(),
+            }),
+        }
+    }
 }
 
 /// One row per name: repository, tag, digest.
@@ -156,8 +216,8 @@ fn names(image: &Image, digests: bool, asked: bool, wanted: &dyn Fn(&Reference) 
     rows
 }
 
-fn since(image: &Image, now: i64) -> String {
-    match image.record.created {
+fn since(created: Option<i64>, now: i64) -> String {
+    match created {
         // The zero time of reproducible builds says nothing.
         None => "N/A".to_owned(),
         Some(created) => format!("{} ago", duration::human(now / 1_000_000_000 - created)),
@@ -180,8 +240,8 @@ impl Limits {
         Ok(Self { before: created("before")?, since: created("since")?.or(created("after")?), until })
     }
 
-    fn fit(&self, image: &Image) -> bool {
-        let created = image.record.created.unwrap_or(0);
+    fn fit(&self, created: Option<i64>) -> bool {
+        let created = created.unwrap_or(0);
         self.before.is_none_or(|limit| created < limit)
             && self.since.is_none_or(|limit| created > limit)
             && self.until.is_none_or(|limit| created <= limit)

@@ -3,6 +3,7 @@
 pub(crate) mod change;
 pub mod diff;
 mod find;
+mod health;
 mod login;
 pub mod list;
 mod ls;
@@ -53,29 +54,35 @@ pub fn exists(engine: &Engine, name: &str) -> Result<bool, Error> {
     match store(engine).resolve_id(name) {
         Ok(_) => Ok(true),
         Err(StoreError::NotFound(_)) => Ok(false),
+        Err(StoreError::NoMember { .. }) => Ok(true),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The ids of all images, those built on others first, so that they can be removed in this order.
+/// The names of all lists and the ids of all images, those built on others first, so that they can be removed in this
+/// order.
 ///
 /// # Errors
 /// A store that cannot be read.
 pub fn ids(engine: &Engine) -> Result<Vec<String>, Error> {
-    let mut records = store(engine).records()?;
+    let store = store(engine);
+    let mut records = store.records()?;
     records.sort_by_key(|record| std::cmp::Reverse((record.layers.len(), record.created)));
-    Ok(records.into_iter().map(|record| record.id.to_string()).collect())
+    let lists = store.lists().all()?.into_iter().map(|list| list.name);
+    Ok(lists.chain(records.into_iter().map(|record| record.id.to_string())).collect())
 }
 
-/// Gives an image another name.
+/// Gives an image or a list another name.
 ///
 /// # Errors
 /// No such image; a name that is none, or carries a digest.
 pub fn tag(engine: &Engine, image: &str, name: &str) -> Result<(), Error> {
     let store = store(engine);
     let name = store.reference(name)?;
-    store.tag(image, &name)?;
-    Ok(())
+    match store.list_of(image)? {
+        Some(list) => list::tag(engine, list, &name),
+        None => Ok(store.tag(image, &name).map(drop)?),
+    }
 }
 
 /// Takes names away from an image, all of them when none is given.
@@ -84,6 +91,9 @@ pub fn tag(engine: &Engine, image: &str, name: &str) -> Result<(), Error> {
 /// No such image; a name it does not have.
 pub fn untag(engine: &Engine, image: &str, names: &[String]) -> Result<(), Error> {
     let store = store(engine);
+    if store.list_of(image)?.is_some() {
+        return Err(Error::Usage(format!("{image} is a list, which is nothing without its name: remove it with kelp rmi {image}")));
+    }
     let found = store.resolve(image)?;
     if names.is_empty() {
         for name in &found.names {
@@ -102,18 +112,21 @@ pub fn untag(engine: &Engine, image: &str, names: &[String]) -> Result<(), Error
 }
 
 /// Removes a name, or an image with its last one; the lines docker prints about it. With `force` the containers that use
-/// it go first.
+/// it go first, and its places in lists.
 ///
 /// # Errors
 /// No such image; it is used by a container or another image; it has several names and was given by id.
 pub fn remove(engine: &Engine, name: &str, options: &RemoveImageOptions) -> Result<Vec<String>, Error> {
     let store = store(engine);
+    if let Some(list) = store.list_of(name)? {
+        return list::remove_named(engine, &list, name, options.force);
+    }
     let id = store.resolve_id(name)?;
     // Layers hold files of subordinate ids, which only root of the user's namespace can remove.
     crate::userns::enter(&engine.paths.run, false)?;
     let how = Removal { force: options.force, keep_parents: options.no_prune };
     let report = match store.remove(name, how, &users(engine)?) {
-        Err(StoreError::InUse { .. }) if options.force && remove_users(engine, &id)? => {
+        Err(StoreError::InUse { .. }) if options.force && (remove_users(engine, &id)? | store.unlist(&id)?) => {
             store.remove(name, how, &users(engine)?)?
         }
         other => other?,

@@ -19,7 +19,8 @@ pub struct PrunedImages {
     pub bytes: u64,
 }
 
-/// Removes the images without a name that nothing is built on; with `all` every image no container uses.
+/// Removes the images without a name that nothing is built on; with `all` every image no container uses. Those of a list
+/// stay.
 ///
 /// # Errors
 /// A filter that makes no sense; a store that cannot be written.
@@ -38,6 +39,7 @@ pub fn prune(engine: &Engine, all: bool, filters: &[String]) -> Result<PrunedIma
     loop {
         let images = store.list()?;
         let used = containers_of(engine)?;
+        let listed = store.listed()?;
         let parents: BTreeSet<Digest> = images.iter().filter_map(|image| image.record.parent.clone()).collect();
         let mut removed = false;
         for image in images {
@@ -45,7 +47,7 @@ pub fn prune(engine: &Engine, all: bool, filters: &[String]) -> Result<PrunedIma
             let named = !image.names.is_empty() || (!all && !image.repo_digests.is_empty());
             let fits = until.is_none_or(|until| image.record.created.unwrap_or(0) <= until)
                 && (!with_labels || store.config(id).is_ok_and(|config| filters.labels(&config.config.labels)));
-            if (named && !all) || used.contains_key(id.hex()) || parents.contains(id) || !fits {
+            if (named && !all) || used.contains_key(id.hex()) || listed.contains(id) || parents.contains(id) || !fits {
                 continue;
             }
             if !entered {

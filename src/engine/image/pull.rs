@@ -32,7 +32,7 @@ pub fn pull(engine: &Engine, name: &str, options: &PullOptions, progress: &dyn P
         super::push::repository_of_all_tags(engine, name)?;
     }
     let policy = options.policy.unwrap_or(PullPolicy::Always);
-    let local = match (policy, store.resolve_for_run(name)) {
+    let local = match (policy, store.resolve_for_run_on(name, options.platform.as_ref())) {
         (PullPolicy::Never, Err(error)) => return Err(error.into()),
         (_, local) => {
             let wanted = options.platform.as_ref();
@@ -44,7 +44,12 @@ pub fn pull(engine: &Engine, name: &str, options: &PullOptions, progress: &dyn P
     }
     match (fetch_any(engine, name, options, progress), local) {
         (Ok(ids), _) => match ids.last() {
-            Some(id) => Ok(id.to_string()),
+            Some(id) => {
+                if let Some(record) = store.record(id)? {
+                    super::find::warn_of_platform(&record.platform, options, progress);
+                }
+                Ok(id.to_string())
+            }
             None => Err(Error::not_found("image", name)),
         },
         (Err(Error::Registry(reason)), Some(image)) if policy == PullPolicy::Newer => {

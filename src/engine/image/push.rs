@@ -8,6 +8,7 @@ use super::transport;
 use crate::engine::child::in_child;
 use crate::engine::options::{LayerCompression, ManifestFormat, PushOptions};
 use crate::engine::{Engine, Error};
+use crate::image::lists::List;
 use crate::image::compose::Format;
 use crate::image::compress::Settings;
 use crate::image::compression::Compression;
@@ -38,8 +39,9 @@ pub fn push(
     progress: &dyn Progress,
 ) -> Result<Vec<Pushed>, Error> {
     let store = super::store(engine);
+    let wanted = options.registry.platform.as_ref();
     if let Some(place) = destination.map(transport::parse).transpose()?.flatten() {
-        let image = store.resolve(name)?;
+        let image = store.resolve_on(name, wanted)?;
         let settings = settings(options)?;
         let manifest = options.format.map(|format| match format {
             ManifestFormat::Oci => Format::Oci,
@@ -50,17 +52,21 @@ pub fn push(
         return Ok(vec![Pushed { name: destination.unwrap_or(name).to_owned(), digest, size: 0 }]);
     }
     let (name, destination) = (transport::registry_name(name), destination.map(transport::registry_name));
+    let list = if options.registry.all_tags || wanted.is_some() { None } else { store.list_of(name)? };
+    if let Some(list) = list {
+        return push_list(engine, &list, destination, options, progress);
+    }
     let work: Vec<(Image, Reference)> = if options.registry.all_tags {
         all_tags(engine, name)?
     } else {
-        let image = store.resolve(name)?;
+        let image = store.resolve_on(name, wanted)?;
         let target = match destination {
             Some(text) => store.reference(text)?,
             None => own_name(engine, name, &image)?,
         };
         vec![(image, target)]
     };
-    if let Some(wanted) = &options.registry.platform {
+    if let Some(wanted) = wanted {
         for (image, _) in &work {
             if wanted.rank(&image.record.platform).is_none() {
                 return Err(Error::Usage(format!(
@@ -96,6 +102,18 @@ pub fn push(
         }
         Ok(pushed)
     })
+}
+
+/// All images of a list and the list.
+fn push_list(
+    engine: &Engine,
+    list: &List,
+    destination: Option<&str>,
+    options: &PushOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<Pushed>, Error> {
+    let sent = super::list::send(engine, list, destination, options, progress)?;
+    Ok(vec![Pushed { name: sent.name, digest: sent.digest, size: sent.size }])
 }
 
 pub(super) fn settings(options: &PushOptions) -> Result<Option<Settings>, Error> {

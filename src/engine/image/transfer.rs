@@ -38,7 +38,7 @@ pub fn load(engine: &Engine, input: Option<&Path>, say: &(dyn Fn(&str) + Sync)) 
     };
     let transport = if matches!(&input, Input::Path(path) if path.is_dir()) { "oci" } else { "docker-archive" };
     super::sign::admit_archive(transport)?;
-    let options = enter(engine)?;
+    let options = LoadOptions { bare_words: true, ..enter(engine)? };
     let progress = |what: Progress<'_>| match what {
         Progress::Layer(name) => say(&format!("Loading layer {}", layer_name(name))),
         Progress::Waiting(layer) => say(&format!("Waiting for another kelp to load layer {}", layer.short())),
@@ -94,7 +94,7 @@ pub fn save(engine: &Engine, images: &[String], options: &SaveOptions, out: Outp
     let store = super::store(engine);
     let mut wanted: Vec<(Image, Vec<Reference>)> = Vec::new();
     for text in images {
-        let image = store.resolve(text)?;
+        let image = store.resolve_on(text, options.platform.as_ref())?;
         if let Some(platform) = options.platform.as_ref().filter(|wanted| wanted.rank(&image.record.platform).is_none()) {
             return Err(Error::Usage(format!("image {text} is for {}, not for {platform}", image.record.platform)));
         }

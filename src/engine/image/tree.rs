@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::store;
 use crate::engine::{Engine, Error};
-use crate::image::LayerStore;
+use crate::image::{Image, ImageStore, LayerStore};
 use crate::spec::Digest;
 
 /// One layer.
@@ -68,17 +68,17 @@ pub fn forest(engine: &Engine, options: &super::ListOptions) -> Result<Vec<Group
     let shown = super::list(engine, &super::ListOptions { no_trunc: true, ..options.clone() })?;
     let ids: BTreeSet<&str> = shown.rows.iter().filter_map(|row| row.json["ID"].as_str()).collect();
     let counts = super::containers_of(engine)?;
+    let images = store.list_readable()?.0;
     let mut groups: Vec<(Digest, Group)> = Vec::new();
-    for image in store.list_readable()?.0.into_iter().filter(|image| ids.contains(image.record.id.to_string().as_str())) {
+    for list in store.lists().all()?.into_iter().filter(|list| ids.contains(list.id().to_string().as_str())) {
+        let members = images.iter().filter(|image| list.holds(&image.record.id));
+        let platforms = members.map(|image| platform_row(&store, image, &counts)).collect();
+        let (name, id) = (list.reference()?.familiar(), list.id());
+        groups.push((id.clone(), Group { names: vec![name], id: id.short().to_owned(), platforms }));
+    }
+    for image in images.into_iter().filter(|image| ids.contains(image.record.id.to_string().as_str())) {
         let record = &image.record;
-        let kept = record.blobs.iter().chain(&record.manifests).chain([&record.id]);
-        let row = PlatformRow {
-            platform: record.platform.to_string(),
-            id: record.manifests.first().unwrap_or(&record.id).short().to_owned(),
-            size: record.size,
-            content: kept.filter_map(|blob| std::fs::metadata(store.blobs().path(blob)).ok()).map(|meta| meta.len()).sum(),
-            used: counts.contains_key(record.id.hex()),
-        };
+        let row = platform_row(&store, &image, &counts);
         let names = image.names.iter().map(|name| name.familiar());
         // The outermost index comes last.
         let key = record.manifests.last().unwrap_or(&record.id);
@@ -92,6 +92,18 @@ pub fn forest(engine: &Engine, options: &super::ListOptions) -> Result<Vec<Group
         }
     }
     Ok(groups.into_iter().map(|(_, group)| group).collect())
+}
+
+fn platform_row(store: &ImageStore, image: &Image, containers: &BTreeMap<String, usize>) -> PlatformRow {
+    let record = &image.record;
+    let kept = record.blobs.iter().chain(&record.manifests).chain([&record.id]);
+    PlatformRow {
+        platform: record.platform.to_string(),
+        id: record.manifests.first().unwrap_or(&record.id).short().to_owned(),
+        size: record.size,
+        content: kept.filter_map(|blob| std::fs::metadata(store.blobs().path(blob)).ok()).map(|meta| meta.len()).sum(),
+        used: containers.contains_key(record.id.hex()),
+    }
 }
 
 /// The layers of an image; with `what_requires` what is built upon it.

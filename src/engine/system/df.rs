@@ -128,12 +128,14 @@ fn images(engine: &Engine, entries: &[Entry], usage: &mut Usage) -> Result<(), E
     for entry in entries {
         *counts.entry(entry.record.image.id.as_str()).or_default() += 1;
     }
+    let listed = store.listed()?;
+    let is_used = |image: &Image| counts.contains_key(image.record.id.hex()) || listed.contains(&image.record.id);
     let sizes = sizes(&store, &images);
     let mut users: BTreeMap<&Digest, usize> = BTreeMap::new();
     let mut needed: BTreeSet<&Digest> = BTreeSet::new();
     for image in &images {
         let (layers, blobs) = parts(image);
-        let used = counts.contains_key(image.record.id.hex());
+        let used = is_used(image);
         for part in layers.into_iter().chain(blobs) {
             *users.entry(part).or_default() += 1;
             if used {
@@ -144,7 +146,7 @@ fn images(engine: &Engine, entries: &[Entry], usage: &mut Usage) -> Result<(), E
     let size = |part: &&Digest| sizes.get(*part).copied().unwrap_or(0);
     usage.images_total = Total {
         count: images.len(),
-        active: images.iter().filter(|image| counts.contains_key(image.record.id.hex())).count(),
+        active: images.iter().filter(|image| is_used(image)).count(),
         bytes: users.keys().map(size).sum(),
         reclaimable: users.keys().filter(|part| !needed.contains(*part)).map(size).sum(),
     };

@@ -16,6 +16,7 @@ use super::ingest::unpack_into;
 use super::{ArchiveError, Input, LoadOptions, Progress};
 use crate::image::compression::{Compression, Decoder};
 use crate::image::layers::LayerStore;
+use crate::image::packed;
 use crate::image::unpack::{Kind, Member, TarReader};
 use crate::spec::Digest;
 
@@ -94,9 +95,8 @@ impl Contents {
         let length = read_up_to(&mut file, &mut head).map_err(ArchiveError::io("read", &shown))?;
         file.seek(SeekFrom::Start(start))
             .map_err(ArchiveError::io("read", &shown))?;
-        let compression =
-            Compression::detect(&head[..length]).map_err(ArchiveError::io("read", &shown))?;
-        if compression != Compression::None || start != 0 {
+        let packed = !matches!(Compression::detect(&head[..length]), Ok(Compression::None));
+        if packed || start != 0 {
             return Self::stream(Box::new(file), layers, options, progress);
         }
         let members = index(&file)?;
@@ -110,6 +110,7 @@ impl Contents {
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Self, ArchiveError> {
         let failed = |e| ArchiveError::io("read", "the archive")(e);
+        let stream = packed::plain(stream).map_err(failed)?;
         let mut outer = BufReader::with_capacity(256 * 1024, stream);
         // A pipe may give fewer bytes than the recognition needs.
         let mut head = Vec::with_capacity(8);

@@ -8,6 +8,7 @@ use super::{ArchiveError, Input, LoadOptions, Loaded};
 use crate::image::config::{Execution, History, ImageConfig, RootFs};
 use crate::image::durable;
 use crate::image::layers::LayerStore;
+use crate::image::packed;
 use crate::image::store::{ImageStore, NewImage};
 use crate::spec::{Platform, Reference};
 
@@ -56,6 +57,7 @@ pub fn import(
         Input::File(file) => Box::new(file),
         Input::Stream(stream) => stream,
     };
+    let stream = packed::plain(stream).map_err(ArchiveError::io("read", "the archive"))?;
     let layers = LayerStore::open(images.data());
     let mut txn = layers.begin_unnamed()?;
     let unpacked = unpack_into(&mut txn, stream, "the archive", options)?;

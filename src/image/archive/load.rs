@@ -167,7 +167,7 @@ impl Loader<'_> {
         }
         let mut loaded = Vec::new();
         for entry in &entries {
-            let names = self.names(oci_name(entry).into_iter())?;
+            let names = self.oci_names(entry)?;
             let mut manifests = Vec::new();
             let mut descriptor = entry.clone();
             let manifest = loop {
@@ -208,11 +208,20 @@ impl Loader<'_> {
                 return Err(ArchiveError::NoImage(wanted.to_owned()));
             }
         }
-        let names: BTreeSet<Option<&str>> = index.manifests.iter().map(oci_name).collect();
+        let names: BTreeSet<Option<&str>> = index.manifests.iter().map(|entry| oci_name(entry).or_else(|| ref_name(entry))).collect();
         if index.manifests.len() > 1 && names.len() == 1 {
             return Ok(vec![index.select(&Platform::host(), false)?.clone()]);
         }
         Ok(index.manifests)
+    }
+
+    /// What an entry calls its image.
+    fn oci_names(&self, entry: &Descriptor) -> Result<Vec<Reference>, ArchiveError> {
+        if let Some(name) = oci_name(entry) {
+            return self.names(std::iter::once(name));
+        }
+        let word = ref_name(entry).filter(|_| self.options.bare_words);
+        Ok(word.and_then(|word| format!("localhost/{word}:latest").parse().ok()).into_iter().collect())
     }
 
     fn names<'n>(
@@ -341,13 +350,12 @@ impl Loader<'_> {
 /// The name an index entry gives its image: containerd's full one, else OCI's if it is more than a tag.
 fn oci_name(entry: &Descriptor) -> Option<&str> {
     let full = entry.annotations.get("io.containerd.image.name");
-    let name = full.or_else(|| {
-        entry
-            .annotations
-            .get("org.opencontainers.image.ref.name")
-            .filter(|name| name.contains(['/', ':']))
-    });
-    name.map(String::as_str)
+    full.map(String::as_str).or_else(|| ref_name(entry).filter(|name| name.contains(['/', ':'])))
+}
+
+/// OCI's name of an entry, which may be a tag alone.
+fn ref_name(entry: &Descriptor) -> Option<&str> {
+    entry.annotations.get("org.opencontainers.image.ref.name").map(String::as_str)
 }
 
 fn blob_name(digest: &Digest) -> String {

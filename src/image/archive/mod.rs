@@ -43,6 +43,8 @@ pub struct LoadOptions {
     pub owners: Owners,
     /// Only the image of this name (or tag, in an OCI layout), or `@N`, the one at that place.
     pub select: Option<String>,
+    /// A bare word in an OCI archive names the image `localhost/WORD`, as podman has it; else it is a tag in the layout.
+    pub bare_words: bool,
     /// Do not start the process that syncs to disk afterwards (tests).
     pub no_sync: bool,
 }

@@ -43,7 +43,7 @@ fn options() -> LoadOptions {
     LoadOptions {
         owners: Owners::Caller,
         no_sync: true,
-        select: None,
+        ..LoadOptions::default()
     }
 }
 

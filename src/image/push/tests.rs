@@ -62,7 +62,7 @@ fn local(store: &ImageStore, length: u32) -> ImageRecord {
         platform: Platform::host(),
         created: None,
     };
-    let id = import(store, input, spec, &LoadOptions { owners: Owners::Caller, no_sync: true, select: None }).unwrap().id;
+    let id = import(store, input, spec, &LoadOptions { owners: Owners::Caller, no_sync: true, ..LoadOptions::default() }).unwrap().id;
     store.record(&id).unwrap().unwrap()
 }
 

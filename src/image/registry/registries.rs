@@ -161,6 +161,11 @@ impl Registries {
                 all.read(&path, false)?;
             }
         }
+        // What podman's users answered when it asked; it wins there too.
+        let cache = var("XDG_CACHE_HOME").or_else(|| var("HOME").map(|home| home.join(".cache")));
+        if let Some(dir) = cache {
+            all.read(&dir.join("containers/short-name-aliases.conf"), false)?;
+        }
         Ok(all)
     }
 
@@ -422,6 +427,24 @@ mod tests {
         all.add("unqualified-search-registries = [\"b.example\"]").unwrap();
         assert_eq!(names(&all, "x"), ["b.example/x:latest"]);
         assert!(all.short("x").is_ok());
+    }
+
+    #[test]
+    fn what_podman_remembers_counts() {
+        let home = std::env::temp_dir().join(format!("kelp-aliases-{}", std::process::id()));
+        let cache = home.join(".cache/containers");
+        std::fs::create_dir_all(&cache).unwrap();
+        let conf = home.join("registries.conf");
+        std::fs::write(&conf, "[aliases]\ntool = \"a.example/tool\"").unwrap();
+        std::fs::write(cache.join("short-name-aliases.conf"), "[aliases]\n  \"tool\" = \"b.example/tool\"").unwrap();
+        let env = |name: &str| match name {
+            "HOME" => Some(home.clone().into_os_string()),
+            "CONTAINERS_REGISTRIES_CONF" => Some(conf.clone().into_os_string()),
+            _ => None,
+        };
+        let all = Registries::load(&env).unwrap();
+        std::fs::remove_dir_all(&home).unwrap();
+        assert_eq!(all.candidates("tool:1"), ["b.example/tool:1".parse().unwrap()]);
     }
 
     proptest::proptest! {

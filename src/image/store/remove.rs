@@ -89,7 +89,8 @@ impl ImageStore {
     }
 
     /// Docker's `rmi`: a name of several is only taken away, and the last one of an image that others were built on; else
-    /// the last one takes the image, its layers and its blobs with it, as far as no other image has them. `in_use` tells who uses an image; used images are never deleted.
+    /// the last one takes the image, its layers and its blobs with it, as far as no other image has them. `in_use` tells who
+    /// uses an image; used images, and those of a list, are never deleted.
     /// Layers are only moved out of sight: [`LayerStore::gc`] deletes them.
     ///
     /// # Errors
@@ -130,7 +131,13 @@ impl ImageStore {
         let child = records.iter().find(|r| r.parent.as_ref() == Some(&id));
         let built = child.map(|child| format!("image {} was built on it", child.id.short()));
         let kept = built.is_some() && by_name.is_some();
-        if let Some(user) = in_use(&id).or(built.filter(|_| !kept)) {
+        let lists = self.lists.all()?;
+        let in_list = |id: &Digest| lists.iter().any(|list| list.holds(id));
+        let listed = lists.iter().find(|list| list.holds(&id)).map(|list| {
+            let name = list.reference().map_or_else(|_| list.name.clone(), |name| name.familiar());
+            format!("it is in the list {name}; remove that first (kelp manifest rm {name}), or use --force")
+        });
+        if let Some(user) = in_use(&id).or(listed).or(built.filter(|_| !kept)) {
             return Err(StoreError::InUse {
                 id: id.short().to_owned(),
                 user,
@@ -142,7 +149,7 @@ impl ImageStore {
             }
         }
         if !kept {
-            self.delete(&id, records, how, in_use, &mut report)?;
+            self.delete(&id, records, how, &|id| in_use(id).is_some() || in_list(id), &mut report)?;
         }
         Ok(report)
     }
@@ -191,7 +198,7 @@ impl ImageStore {
         id: &Digest,
         mut records: Vec<ImageRecord>,
         how: Removal,
-        in_use: &dyn Fn(&Digest) -> Option<String>,
+        in_use: &dyn Fn(&Digest) -> bool,
         report: &mut RemoveReport,
     ) -> Result<(), StoreError> {
         let named: BTreeSet<Digest> = self.names.list()?.into_iter().map(|(_, named)| named.id).collect();
@@ -210,7 +217,7 @@ impl ImageStore {
                 next = record.parent.clone().filter(|parent| {
                     !how.keep_parents
                         && !named.contains(parent)
-                        && in_use(parent).is_none()
+                        && !in_use(parent)
                         && records.iter().any(|r| r.id == *parent)
                         && !records.iter().any(|r| r.parent.as_ref() == Some(parent))
                 });

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::build::options::{BuildOptions, Built, NamedContext, Output};
-use crate::build::{Failed, Outcome, check, source};
+use crate::build::{Failed, Outcome, check, outline, source};
 use crate::cli::build_progress::{Mode, Printer};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure, UsageError};
@@ -30,9 +30,33 @@ pub(crate) struct BuildArgs {
     /// Check the Dockerfile for what may surprise, and build nothing
     #[arg(long)]
     check: bool,
+    /// Build nothing: check (as --check), list the build arguments (outline) or the stages (targets)
+    #[arg(long, value_name = "build|check|outline|targets")]
+    call: Option<String>,
     /// A directory, the address of a git repository or archive, or - for standard input
     #[arg(value_name = "CONTEXT")]
     context: Option<String>,
+}
+
+/// What is asked of a Dockerfile.
+enum Call {
+    Build,
+    Check,
+    Outline,
+    Targets,
+}
+
+impl Call {
+    fn choose(check: bool, call: Option<&str>) -> Result<Self, UsageError> {
+        match call {
+            Some("check" | "lint") => Ok(Self::Check),
+            Some(_) if check => Err(UsageError::conflict("--check", "--call")),
+            None | Some("" | "build") => Ok(if check { Self::Check } else { Self::Build }),
+            Some("outline") => Ok(Self::Outline),
+            Some("targets") => Ok(Self::Targets),
+            Some(other) => Err(UsageError::value("--call", other, "use build, check, outline or targets")),
+        }
+    }
 }
 
 impl Verb for BuildArgs {
@@ -67,7 +91,8 @@ $ kelp build -t registry.example/app:1 --push --cache-to type=registry,ref=regis
     --cache-from type=registry,ref=registry.example/app:cache .";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let Self { flags, debug_shell, check, context: place } = self;
+        let Self { flags, debug_shell, check, call, context: place } = self;
+        let call = Call::choose(check, call.as_deref())?;
         let file = flags.input.file.clone();
         let (iid_file, metadata_file) = (flags.output.iidfile.clone(), flags.output.metadata_file.clone());
         let (progress, manifest) = (flags.output.progress.clone(), flags.output.manifest.clone());
@@ -98,8 +123,11 @@ $ kelp build -t registry.example/app:1 --push --cache-to type=registry,ref=regis
             options.epoch = Some(time);
         }
         let _contexts = fetch_contexts(engine, &mut options, &directory)?;
-        if check {
-            return check_only(engine, &options);
+        match call {
+            Call::Build => {}
+            Call::Check => return check_only(engine, &options),
+            Call::Outline => return listed(outline::outline(&options)),
+            Call::Targets => return listed(outline::targets(&options)),
         }
         if check::is_strict(&options)
             && let Some(reason) = check::check(engine, &options, false).ok().and_then(|checked| checked.refusal())
@@ -160,8 +188,22 @@ fn fetch_contexts(engine: &Engine, options: &mut BuildOptions, directory: &Path)
 fn add_to_list(engine: &Engine, list: &str, image: &str, options: &BuildOptions) -> Result<(), Error> {
     let progress = Pull::new(Progress::new(true));
     let fetch = list::Fetch { every: false, registry: &options.pull, progress: &progress };
-    list::create(engine, list, &[image.to_owned()], true, &std::collections::BTreeMap::new(), &fetch)?;
+    list::create(engine, list, &[image.to_owned()], true, &options.index_annotations, &fetch)?;
     Ok(())
+}
+
+/// `--call`: a listing on standard output.
+fn listed(text: Result<String, crate::build::dockerfile::ParseError>) -> Result<Exit, Failure> {
+    match text {
+        Ok(text) => {
+            ui::print(&text)?;
+            Ok(Exit::OK)
+        }
+        Err(error) => {
+            ui::note(format_args!("Error: {error}"));
+            Ok(Exit::FAILED)
+        }
+    }
 }
 
 /// `--check`: everything found, on standard output.
