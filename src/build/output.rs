@@ -235,7 +235,7 @@ impl Build<'_> {
         let id = record.id.clone();
         let image = Image { record, names: Vec::new(), repo_digests: Vec::new(), came_by: Default::default() };
         let how = archive::SaveOptions { format, ..archive::SaveOptions::default() };
-        let subject = archive::Subject::new(&self.store, image, &names).map_err(Error::from);
+        let subject = archive::Subject::new(&self.store, &image, &names).map_err(Error::from);
         let saved = subject.and_then(|subject| match place {
             Place::Directory(dir) => Ok(archive::save(&self.store, &[subject], &how, archive::Target::Directory(dir))?),
             Place::File(path) => {

@@ -12,6 +12,7 @@ pub mod layers;
 pub mod lease;
 pub mod manifest;
 pub mod names;
+pub mod origin;
 pub mod pull;
 pub mod push;
 pub mod registry;

@@ -129,7 +129,7 @@ pub fn save(engine: &Engine, images: &[String], options: &SaveOptions, out: Outp
     }
     let subjects = wanted
         .iter()
-        .map(|(image, names)| Subject::new(&store, image.clone(), names))
+        .map(|(image, names)| Subject::new(&store, image, names))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(archive::save(&store, &subjects, &how, target).map(drop)?)
 }
@@ -173,7 +173,7 @@ fn squashed(
         };
         compose::append(&mut config, Some(&layer.diff_id), step);
         let config = serde_json::to_vec(&config).map_err(|error| Error::Internal(error.to_string()))?;
-        subjects.push(Subject { config, names: names.iter().map(ToString::to_string).collect(), image: None });
+        subjects.push(Subject { config, ..Subject::new(store, image, names)? });
         made.push(layer.diff_id);
     }
     let done = work(&subjects);

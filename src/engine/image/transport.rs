@@ -74,7 +74,7 @@ impl Place {
         compression: Option<Settings>,
         manifest: Option<Format>,
     ) -> Result<Option<Digest>, Error> {
-        let mut subject = Subject::new(store, image.clone(), &image.names)?;
+        let mut subject = Subject::new(store, image, &image.names)?;
         let name = self.select.as_deref();
         subject.names = match (self.kind, name) {
             (Kind::DockerArchive, Some(name)) => vec![store.reference(name)?.to_string()],

@@ -488,7 +488,7 @@ fn save_some(
     out: &mut dyn std::io::Write,
 ) -> Result<(), ArchiveError> {
     let subjects: Vec<Subject> =
-        wanted.iter().map(|(image, names)| Subject::new(images, image.clone(), names)).collect::<Result<_, _>>()?;
+        wanted.iter().map(|(image, names)| Subject::new(images, image, names)).collect::<Result<_, _>>()?;
     let options = SaveOptions { format, ..SaveOptions::default() };
     save(images, &subjects, &options, Target::Stream(out)).map(drop)
 }
@@ -501,7 +501,7 @@ fn directories_and_compressed_layers_load_again() {
     let archive = simple(&layers, &["demo:1"]);
     load(&first, stream(&archive), &options(), &|_| ()).unwrap();
     let image = first.resolve("demo:1").unwrap();
-    let subject = Subject::new(&first, image.clone(), &image.names).unwrap();
+    let subject = Subject::new(&first, &image, &image.names).unwrap();
     for compression in [None, Some(Compression::Gzip), Some(Compression::Zstd)] {
         for format in [SaveFormat::Oci, SaveFormat::Dir, SaveFormat::Docker] {
             let case = format!("{format:?}-{compression:?}");
@@ -527,7 +527,7 @@ fn one_of_several_is_chosen() {
     for tag in ["one", "two"] {
         load(&first, stream(&simple(&[layer(&[("a", tag)])], &[&format!("demo:{tag}")])), &options(), &|_| ()).unwrap();
         let image = first.resolve(&format!("demo:{tag}")).unwrap();
-        subjects.push(Subject::new(&first, image.clone(), &image.names).unwrap());
+        subjects.push(Subject::new(&first, &image, &image.names).unwrap());
     }
     for (format, wanted) in [(SaveFormat::Docker, "demo:two"), (SaveFormat::Docker, "@1"), (SaveFormat::Oci, "docker.io/library/demo:two"), (SaveFormat::Oci, "@1")] {
         let mut bytes = Vec::new();

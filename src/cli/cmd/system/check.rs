@@ -43,6 +43,7 @@ $ kelp system check --repair";
                 Kind::Name => "name",
                 Kind::Blob => "blob",
                 Kind::Layer => "layer",
+                Kind::Archive => "archive of layer",
                 Kind::Image => "image",
                 Kind::Container => "container",
             };

@@ -13,6 +13,7 @@ use crate::spec::ShortNames;
 
 mod full_disk;
 mod hostile;
+mod kept;
 
 struct Scratch(PathBuf);
 
