@@ -91,7 +91,7 @@ fn annotations(images: &ImageStore, record: &ImageRecord) -> Result<BTreeMap<Str
     Ok(BTreeMap::new())
 }
 
-/// Writes images. Layers they share are written once. Returns the digest of the last manifest (none in a docker-archive).
+/// Writes images. Layers they share are written once. Returns digest and size of the last manifest (none in a docker-archive).
 ///
 /// # Errors
 /// When a layer's archive was not kept or is damaged, or writing fails.
@@ -100,7 +100,7 @@ pub fn save(
     wanted: &[Subject],
     options: &SaveOptions,
     target: Target<'_>,
-) -> Result<Option<Digest>, ArchiveError> {
+) -> Result<Option<(Digest, usize)>, ArchiveError> {
     let sink = match target {
         Target::Stream(out) => Sink::tar(out),
         Target::Directory(path) => Sink::directory(path)?,
@@ -142,7 +142,7 @@ impl Saver<'_> {
         self.sink.document("manifest.json", &to_bytes(&manifest.into())?)
     }
 
-    fn oci(&mut self, wanted: &[Subject]) -> Result<Option<Digest>, ArchiveError> {
+    fn oci(&mut self, wanted: &[Subject]) -> Result<Option<(Digest, usize)>, ArchiveError> {
         let name = |digest: &Digest| format!("blobs/{}", digest.path().display());
         self.sink.document("oci-layout", &to_bytes(&json!({"imageLayoutVersion": "1.0.0"}))?)?;
         let mut entries = self.earlier(wanted);
@@ -162,7 +162,7 @@ impl Saver<'_> {
             if let Some(variant) = &platform.variant {
                 entry["platform"]["variant"] = json!(variant);
             }
-            last = Some(digest);
+            last = Some((digest, manifest.len()));
             if subject.names.is_empty() {
                 entries.push(entry.clone());
             }
@@ -196,7 +196,7 @@ impl Saver<'_> {
         entries
     }
 
-    fn dir(&mut self, wanted: &[Subject]) -> Result<Digest, ArchiveError> {
+    fn dir(&mut self, wanted: &[Subject]) -> Result<(Digest, usize), ArchiveError> {
         let [subject] = wanted else {
             return Err(ArchiveError::damaged("this layout holds exactly one image"));
         };
@@ -205,7 +205,7 @@ impl Saver<'_> {
         let manifest = self.manifest(subject, kind, &|digest, _| digest.hex().to_owned())?;
         self.document(Digest::of(&subject.config).hex(), &subject.config)?;
         self.sink.document("manifest.json", &manifest)?;
-        Ok(Digest::of(&manifest))
+        Ok((Digest::of(&manifest), manifest.len()))
     }
 
     /// Writes the layers of an image and returns its manifest.
