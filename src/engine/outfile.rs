@@ -73,12 +73,8 @@ fn stdout() -> Result<File, Error> {
 
 fn place(path: &Path) -> Result<Place, Error> {
     let Ok(there) = path.metadata() else { return Ok(Place::File(real(path)?)) };
-    let named = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
-    if !named {
-        let out = stdout()?;
-        if out.metadata().is_ok_and(|meta| is_same(&meta, &there)) {
-            return Ok(Place::Open(out));
-        }
+    if is_stdout(path) {
+        return Ok(Place::Open(stdout()?));
     }
     let real = real(path)?;
     // A link of /proc leads to files that have another name, or none.
@@ -87,6 +83,14 @@ fn place(path: &Path) -> Result<Place, Error> {
     }
     let file = File::options().write(true).truncate(there.is_file()).open(path).map_err(Error::io("open", path))?;
     Ok(Place::Open(file))
+}
+
+/// Whether a name leads to what standard output is open on, other than by being a file of that name.
+#[must_use]
+pub fn is_stdout(path: &Path) -> bool {
+    let named = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+    let open = || stdout().and_then(|out| out.metadata().map_err(Error::io("find", path)));
+    !named && path.metadata().is_ok_and(|there| open().is_ok_and(|open| is_same(&open, &there)))
 }
 
 fn is_same(one: &Metadata, other: &Metadata) -> bool {

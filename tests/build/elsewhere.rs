@@ -321,9 +321,8 @@ fn annotations_go_where_the_image_goes() {
     // The content is the same each time.
     for value in ["first", "second", "", "first"] {
         let said = format!("k={value}");
-        let mut flags = vec!["-t", "an", "-o"];
-        let to = format!("type=image,name={},push=true", registry.name("an:1"));
-        flags.push(&to);
+        let to = registry.name("an:1");
+        let mut flags = vec!["-t", &to, "--push"];
         if !value.is_empty() {
             flags.extend(["--annotation", &said]);
         }

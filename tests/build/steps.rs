@@ -243,7 +243,7 @@ fn outputs_are_written_where_names_lead() {
     }
     kelp.run(["save", "-o", "link", "busybox"]).success();
     assert!(work.join("link").is_symlink() && size("far/out") > 1000);
-    let mut left: Vec<_> = std::fs::read_dir(work).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut left: Vec<_> = std::fs::read_dir(&work).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     left.sort();
     assert_eq!(left, ["ctx", "far", "full", "link", "plain"]);
     assert_eq!(std::fs::read_dir(work.join("far")).unwrap().count(), 1);
