@@ -392,9 +392,9 @@ impl LayerStore {
 }
 
 /// Hashes what passes.
-struct Hashed<'o> {
-    out: &'o mut dyn Write,
-    digester: Digester,
+pub(super) struct Hashed<'o> {
+    pub(super) out: &'o mut dyn Write,
+    pub(super) digester: Digester,
 }
 
 impl Write for Hashed<'_> {

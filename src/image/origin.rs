@@ -1,18 +1,22 @@
-//! Where the bytes of a layer's archive are: in its tree with the recorded structure, or in the blob it came as.
+//! Where the bytes of a layer's archive are: in its tree with the recorded structure, in the blob it came as, or, when both
+//! are gone, in the tree alone, if that is written as kelp writes archives and the layer was one of kelp's.
 //!
 //! Owns finding them, for `save`, `push`, `pull` and `system check` alike, and writing them, checked. What other images'
 //! manifests say is a claim: anybody can write a manifest that names somebody else's blob. So a blob found by one is read
 //! through before it is believed.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::fd::AsFd as _;
 
 use super::archive::ArchiveError;
+use super::archive::tarw::{TarWriter, TreeOptions};
 use super::compression::Decoder;
-use super::layers::{LayerBlob, LayerError, LayerStore};
+use super::layers::{Hashed, LayerBlob, LayerError, LayerStore};
 use super::manifest::{Document, MAX_MANIFEST};
 use super::store::{ImageStore, StoreError};
 use crate::spec::{Digest, Digester};
+use crate::userns::IdMap;
 
 const BUFFER: usize = 256 << 10;
 
@@ -22,8 +26,25 @@ pub struct Origin {
     layers: LayerStore,
     layer: Digest,
     size: u64,
-    /// None when the archive is written from tree and structure.
-    blob: Option<File>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Tree and structure.
+    Recorded,
+    Blob(File),
+    /// The tree, as one of kelp's layers.
+    Tree(Written),
+}
+
+/// How an archive was written from a tree.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    /// With an entry for the root.
+    root: bool,
+    /// Owners are kept in attributes.
+    overrides: bool,
 }
 
 impl Origin {
@@ -34,11 +55,14 @@ impl Origin {
     pub fn find(images: &ImageStore, layer: &Digest) -> Result<Self, ArchiveError> {
         let layers = LayerStore::open(images.data());
         let record = layers.record(layer).ok_or_else(|| LayerError::Missing(layer.clone()))?;
-        let blob = match record.archive {
-            true => None,
-            false => Some(kept(images, layer)?.ok_or_else(|| LayerError::NotKept(layer.clone()))?.1),
+        let source = match record.archive {
+            true => Source::Recorded,
+            false => match kept(images, layer)? {
+                Some((_, file)) => Source::Blob(file),
+                None => Source::Tree(written(&layers, layer).ok_or_else(|| LayerError::NotKept(layer.clone()))?),
+            },
         };
-        Ok(Self { layers, layer: layer.clone(), size: record.report.archive_bytes, blob })
+        Ok(Self { layers, layer: layer.clone(), size: record.report.archive_bytes, source })
     }
 
     /// Length of the archive.
@@ -47,26 +71,48 @@ impl Origin {
         self.size
     }
 
-    /// The blob with the archive, unless it is written from tree and structure.
-    #[must_use]
-    pub fn into_blob(self) -> Option<File> {
-        self.blob
-    }
-
     /// Writes the uncompressed archive, once. Returns its length.
     ///
     /// # Errors
     /// When reading or writing fails, or what was written is not the layer's archive.
     pub fn write(&self, out: &mut dyn Write) -> Result<u64, ArchiveError> {
-        match &self.blob {
-            None => Ok(self.layers.write_archive(&self.layer, out)?),
-            Some(blob) => {
-                let failed = |e| ArchiveError::io("read", format!("layer {}", self.layer))(e);
+        let failed = |e| ArchiveError::io("read", format!("layer {}", self.layer))(e);
+        match &self.source {
+            Source::Recorded => Ok(self.layers.write_archive(&self.layer, out)?),
+            Source::Blob(blob) => {
                 let decoder = Decoder::new(BufReader::with_capacity(BUFFER, blob)).map_err(failed)?;
                 copy(decoder, &self.layer, out)
             }
+            Source::Tree(how) => {
+                let actual = write_tree(&self.layers, &self.layer, *how, out).map_err(failed)?;
+                match actual == self.layer {
+                    true => Ok(self.size),
+                    false => Err(LayerError::Damaged { expected: self.layer.clone(), actual }.into()),
+                }
+            }
         }
     }
+}
+
+/// How the archive of a layer is written from its tree, if it can be.
+fn written(layers: &LayerStore, layer: &Digest) -> Option<Written> {
+    let overrides = IdMap::of_process("self").is_none_or(|map| map.is_single());
+    let ways = [true, false].map(|root| Written { root, overrides });
+    ways.into_iter().find(|how| write_tree(layers, layer, *how, &mut io::sink()).is_ok_and(|digest| digest == *layer))
+}
+
+/// Writes a tree as one of kelp's layers and returns the digest of what came of it.
+fn write_tree(layers: &LayerStore, layer: &Digest, how: Written, out: &mut dyn Write) -> io::Result<Digest> {
+    let dir = File::open(layers.tree(layer))?;
+    let mut hashed = Hashed { out, digester: Digester::new(layer.algorithm()) };
+    let mut tar = TarWriter::new(BufWriter::with_capacity(BUFFER, &mut hashed));
+    let options = TreeOptions { layer: true, overrides: how.overrides, ..TreeOptions::default() };
+    if how.root {
+        tar.root(dir.as_fd(), &options)?;
+    }
+    tar.tree(dir.as_fd(), &options)?;
+    drop(tar.finish()?);
+    Ok(hashed.digester.finish())
 }
 
 /// Copies the archive of a layer and checks it.

@@ -243,8 +243,11 @@ impl Known {
                 }
             }
         }
+        let layers = LayerStore::open(store.data());
         for layer in record.unique_layers() {
-            if let Some((blob, _)) = origin::kept(store, layer)? {
+            // A layer made here has none; then there is nothing to look for.
+            let made_here = layers.record(layer).is_some_and(|record| record.archive) && layers.blob(layer).is_none();
+            if !made_here && let Some((blob, _)) = origin::kept(store, layer)? {
                 known.add(layer, blob.into());
             }
         }
