@@ -185,7 +185,7 @@ impl Bridges {
         for (ipv6, table) in rules(record) {
             match self.netlink.rule_from_link(ipv6, &record.interface, table, true) {
                 // A kernel without IPv6 forwards none.
-                Err(error) if !record.subnet(ipv6).is_some() && error.source.raw_os_error() == Some(libc::EAFNOSUPPORT) => {}
+                Err(error) if record.subnet(ipv6).is_none() && error.source.raw_os_error() == Some(libc::EAFNOSUPPORT) => {}
                 other => other?,
             }
         }
