@@ -50,6 +50,10 @@ pub fn build(engine: &Engine, options: &BuildOptions, sink: &dyn Sink) -> Result
     if let Some(mode) = &options.network {
         exec::check_network(mode)?;
     }
+    output::names(&crate::engine::image::store(engine), &options.tags)?;
+    for text in &options.spec.security.ulimits {
+        text.parse::<crate::spec::ulimit::Ulimit>().map_err(|error| Error::Usage(error.to_string()))?;
+    }
     let cgroup = crate::engine::build::cgroup(engine, &options.spec.resources)?;
     let outcome = crate::engine::build::inside(engine, |single_id| {
         let around = Surroundings { engine, sink, single_id, cgroup: cgroup.as_ref().map(|cgroup| cgroup.path().to_owned()) };

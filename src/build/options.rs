@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::dockerfile::MEANT;
+use crate::engine::outfile;
 use crate::engine::options::{PullOptions, PushOptions};
 pub use crate::image::compose::Format;
 use crate::spec::{ContainerSpec, NetworkMode, Platform, Reference, ShortNames};
@@ -206,6 +207,17 @@ pub enum Output {
     Docker(Option<PathBuf>),
     /// Pushed to a registry.
     Push,
+}
+
+impl Output {
+    /// Whether it is written to standard output, by whatever name.
+    #[must_use]
+    pub fn is_stdout(&self) -> bool {
+        match self {
+            Self::Tar(place) | Self::Oci(place) | Self::Docker(place) => place.as_deref().is_none_or(outfile::is_stdout),
+            Self::Image | Self::Local(_) | Self::OciLayout(_) | Self::Nothing | Self::Push => false,
+        }
+    }
 }
 
 /// What a build made.

@@ -4,7 +4,7 @@
 //! of files are written from the layers as they lie, without mounting them.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -13,15 +13,15 @@ use rustix::fs::{Mode, OFlags};
 use super::exec::{Build, Failure, LayerRef, StageResult};
 use super::options::{Output, Squash};
 use super::progress::{StepId, What};
-use crate::engine::Error;
+use crate::engine::{Error, outfile};
 use crate::format::time;
 use crate::image::Image;
 use crate::image::archive::tarw::{TarWriter, TreeOptions};
-use crate::image::archive::{self, SaveFormat};
+use crate::image::archive::{self, SaveFormat, Target};
 use crate::image::compose::{self, Draft, LayerOptions};
 use crate::image::config::History;
 use crate::image::store::Removal;
-use crate::image::{ImageConfig, ImageRecord};
+use crate::image::{ImageConfig, ImageRecord, ImageStore, StoreError};
 use crate::spec::{Digest, Reference};
 use crate::sys::copy_tree::{Owner, TreeCopy};
 
@@ -63,7 +63,7 @@ impl Build<'_> {
                 if built.image.is_some() {
                     return Ok(());
                 }
-                let names = self.names()?;
+                let names = names(&self.store, &self.options.tags)?;
                 let record = self.register(result, names.clone())?;
                 self.sink.now(step, What::Note(format!("writing image {}", record.id)));
                 for name in &names {
@@ -76,23 +76,15 @@ impl Build<'_> {
             }
             Output::Local(dir) => self.local(result, dir),
             Output::Tar(path) => {
-                let mut out = open_output(path.as_deref())?;
-                self.tar(result, &mut *out)?;
-                Ok(close_output(out, path.as_deref())?)
+                match path {
+                    Some(path) => outfile::to_file(path, |out| self.tar(result, out)),
+                    None => outfile::to_stdout(|out| self.tar(result, out)),
+                }
             }
             Output::Oci(path) => self.archive(result, SaveFormat::Oci, Place::File(path.as_deref()), built),
             Output::OciLayout(dir) => self.archive(result, SaveFormat::Oci, Place::Directory(dir), built),
             Output::Docker(path) => self.archive(result, SaveFormat::Docker, Place::File(path.as_deref()), built),
             Output::Nothing => Ok(()),
-        }
-    }
-
-    fn names(&self) -> Result<Vec<Reference>, Failure> {
-        let parse = |text: &String| self.store.reference(text).map_err(|error| Failure::Error(error.into()));
-        let names = self.options.tags.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        match names.iter().find(|name| name.digest().is_some()) {
-            Some(name) => Err(crate::image::StoreError::DigestTag(name.to_string()).into()),
-            None => Ok(names),
         }
     }
 
@@ -228,31 +220,34 @@ impl Build<'_> {
 
     /// The image as an archive. It goes again unless it was here before.
     fn archive(&self, result: &StageResult, format: SaveFormat, place: Place<'_>, built: &mut Built) -> Result<(), Failure> {
-        let names = self.names()?;
+        let names = names(&self.store, &self.options.tags)?;
         let before = self.store.records()?;
         let record = self.register(result, Vec::new())?;
         let known = built.image.is_some() || before.iter().any(|other| other.id == record.id);
         let id = record.id.clone();
         let image = Image { record, names: Vec::new(), repo_digests: Vec::new(), came_by: Default::default() };
         let how = archive::SaveOptions { format, ..archive::SaveOptions::default() };
-        let subject = archive::Subject::new(&self.store, image, &names).map_err(Error::from);
-        let saved = subject.and_then(|subject| match place {
-            Place::Directory(dir) => Ok(archive::save(&self.store, &[subject], &how, archive::Target::Directory(dir))?),
-            Place::File(path) => {
-                let mut out = open_output(path)?;
-                let manifest = archive::save(&self.store, &[subject], &how, archive::Target::Stream(&mut *out))?;
-                close_output(out, path)?;
-                Ok(manifest)
-            }
+        let subject = archive::Subject::new(&self.store, &image, &names).map_err(Error::from);
+        let saved = subject.map_err(Failure::from).and_then(|subject| {
+            place.fill(|target| Ok(archive::save(&self.store, &[subject], &how, target).map_err(Error::from)?))
         });
         if !known {
             self.store.remove(&id.to_string(), Removal::force(true), &|_| None).ok();
         }
         let manifest = saved?;
         built.image.get_or_insert(id.to_string());
-        built.manifest = built.manifest.take().or_else(|| manifest.map(|digest| digest.to_string()));
+        built.manifest = built.manifest.take().or_else(|| manifest.map(|(digest, _)| digest.to_string()));
         built.names = names.iter().map(ToString::to_string).collect();
         Ok(())
+    }
+}
+
+/// The names an image gets.
+pub(super) fn names(store: &ImageStore, tags: &[String]) -> Result<Vec<Reference>, Error> {
+    let names = tags.iter().map(|text| Ok(store.reference(text)?)).collect::<Result<Vec<_>, Error>>()?;
+    match names.iter().find(|name| name.digest().is_some()) {
+        Some(name) => Err(StoreError::DigestTag(name.to_string()).into()),
+        None => Ok(names),
     }
 }
 
@@ -265,29 +260,13 @@ enum Place<'p> {
     Directory(&'p Path),
 }
 
-/// A file beside its place, or standard output.
-fn open_output(path: Option<&Path>) -> Result<Box<dyn Write>, Error> {
-    match path {
-        Some(path) => Ok(Box::new(File::create(aside(path)).map_err(Error::io("create", path))?)),
-        None => {
-            let fd = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)
-                .map_err(|errno| Error::io("write", "standard output")(errno.into()))?;
-            Ok(Box::new(File::from(fd)))
+impl Place<'_> {
+    /// Has `work` write there.
+    fn fill<T>(self, work: impl FnOnce(Target<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+        match self {
+            Place::Directory(dir) => work(Target::Directory(dir)),
+            Place::File(Some(path)) => outfile::to_file(path, |out| work(Target::Stream(out))),
+            Place::File(None) => outfile::to_stdout(|out| work(Target::Stream(out))),
         }
     }
-}
-
-fn close_output(mut out: Box<dyn Write>, path: Option<&Path>) -> Result<(), Error> {
-    out.flush().map_err(|error: io::Error| Error::io("write", path.unwrap_or(Path::new("standard output")))(error))?;
-    drop(out);
-    if let Some(path) = path {
-        std::fs::rename(aside(path), path).map_err(Error::io("create", path))?;
-    }
-    Ok(())
-}
-
-fn aside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    PathBuf::from(name)
 }

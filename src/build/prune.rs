@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::cache::{Cache, Entry, Outcome};
 use crate::engine::{Engine, Error};
+use crate::image::LayerStore;
 use crate::spec::Digest;
 
 /// What was used within this time stays while other builds run, seconds.
@@ -52,12 +53,18 @@ pub fn list(engine: &Engine) -> Result<Vec<Item>, Error> {
 fn all(engine: &Engine, cache: &Cache) -> Result<Vec<Item>, Error> {
     let mut items = Vec::new();
     let images = crate::engine::image::store(engine).records()?;
+    let layers = LayerStore::open(&engine.paths.data);
+    // Of a layer that came from elsewhere the archive is kept, too.
+    let archive = |entry: &Entry| match &entry.outcome {
+        Outcome::Layer(layer) => layers.blob(layer).map_or(0, |blob| blob.size),
+        Outcome::Own | Outcome::Nothing | Outcome::Same(_) => 0,
+    };
     let in_images: BTreeSet<&Digest> = images.iter().flat_map(|image| &image.layers).collect();
     for (id, used, entry) in cache.list()? {
         // A layer counts with the images that have it; without one it is the cache that keeps it.
         let is_shared = |entry: &Entry| matches!(&entry.outcome, Outcome::Layer(layer) if in_images.contains(layer));
         let shared = entry.as_ref().is_some_and(is_shared);
-        let size = entry.as_ref().filter(|entry| !is_shared(entry)).map_or(0, |entry| entry.size);
+        let size = entry.as_ref().filter(|entry| !is_shared(entry)).map_or(0, |entry| entry.size + archive(entry));
         let what = entry.map_or_else(|| "(unusable)".to_owned(), |entry| entry.what);
         items.push(Item { id, what, size, used, shared, mount: false });
     }

@@ -15,6 +15,7 @@ pub mod image;
 mod mounted;
 pub mod network;
 pub mod options;
+pub mod outfile;
 pub mod system;
 pub mod volume;
 pub mod volume_archive;

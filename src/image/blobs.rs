@@ -71,7 +71,8 @@ impl BlobStore {
         Ok((size.is_none_or(|size| size == length)).then_some(file))
     }
 
-    /// Reads a whole blob of at most `limit` bytes and checks it. A damaged blob is removed and counts as absent.
+    /// Reads a whole blob of at most `limit` bytes and checks it. A damaged blob is removed and counts as absent; a longer one
+    /// only counts as absent: whoever asks for somebody's layer as a configuration must not take it away.
     ///
     /// # Errors
     /// When reading fails.
@@ -80,6 +81,9 @@ impl BlobStore {
             return Ok(None);
         };
         let path = self.path(digest);
+        if file.metadata().is_ok_and(|meta| meta.len() > limit) {
+            return Ok(None);
+        }
         let mut bytes = Vec::new();
         file.take(limit + 1)
             .read_to_end(&mut bytes)
@@ -91,6 +95,22 @@ impl BlobStore {
             return Ok(None);
         }
         Ok(Some(bytes))
+    }
+
+    /// Whether a blob's bytes have its digest; an absent one is sound.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn is_sound(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let Some(mut file) = self.open(digest, None)? else { return Ok(true) };
+        let mut digester = crate::spec::Digester::new(digest.algorithm());
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match file.read(&mut buffer).map_err(|e| StoreError::io("read", &self.path(digest), e))? {
+                0 => return Ok(digester.finish() == *digest),
+                count => digester.update(&buffer[..count]),
+            }
+        }
     }
 
     /// Stores bytes under their SHA-256 digest.

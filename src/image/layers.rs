@@ -5,6 +5,7 @@
 //! layers/sha256/<hex>/on/<name>/   directories that differ where the layer lies on certain others (see adopt)
 //! layers/sha256/<hex>/layer.json   what it is; without it, or unreadable, the layer is not here
 //! layers/sha256/<hex>/archive.zst  the archive's structure, to write it again byte for byte (see unpack::record)
+//! layers/sha256/<hex>/blob.json    else the blob that holds the archive (see [`blob`])
 //! layers/tmp/<name>/               a layer in the making, its `lock` held; unlocked it is garbage
 //! ```
 //! Owns these directories: making, finding and removing layers, and waiting for another process that makes the same one.
@@ -29,12 +30,14 @@ use crate::sys::identity;
 use crate::sys::tree::remove_tree;
 
 mod adopt;
+mod blob;
 mod usage;
 #[cfg(test)]
 mod tests;
 mod txn;
 
 pub use adopt::Place;
+pub use blob::LayerBlob;
 pub use txn::LayerTxn;
 pub use usage::blocks;
 
@@ -387,7 +390,7 @@ impl LayerStore {
 
     fn remove_tmp(&self, name: &str) -> Result<(), LayerError> {
         // The lock last: until then nobody else gets in.
-        for part in [TREE, RECORD, ARCHIVE] {
+        for part in [TREE, RECORD, ARCHIVE, blob::BLOB] {
             remove_below(&self.tmp(name), part)?;
         }
         remove_below(&self.tmp(""), name)
@@ -395,9 +398,9 @@ impl LayerStore {
 }
 
 /// Hashes what passes.
-struct Hashed<'o> {
-    out: &'o mut dyn Write,
-    digester: Digester,
+pub(super) struct Hashed<'o> {
+    pub(super) out: &'o mut dyn Write,
+    pub(super) digester: Digester,
 }
 
 impl Write for Hashed<'_> {

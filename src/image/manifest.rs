@@ -93,6 +93,25 @@ pub struct Descriptor {
     pub artifact_type: Option<String>,
 }
 
+impl From<&Descriptor> for super::layers::LayerBlob {
+    fn from(blob: &Descriptor) -> Self {
+        Self { media_type: blob.media_type.to_string(), digest: blob.digest.clone(), size: blob.size }
+    }
+}
+
+impl From<super::layers::LayerBlob> for Descriptor {
+    fn from(blob: super::layers::LayerBlob) -> Self {
+        Self {
+            media_type: blob.media_type.as_str().into(),
+            digest: blob.digest,
+            size: blob.size,
+            annotations: BTreeMap::new(),
+            platform: None,
+            artifact_type: None,
+        }
+    }
+}
+
 /// The platform as an index writes it; [`EntryPlatform::normal`] gives the comparable form.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct EntryPlatform {

@@ -13,6 +13,7 @@ pub mod lease;
 pub mod lists;
 pub mod manifest;
 pub mod names;
+pub mod origin;
 pub mod pull;
 pub mod push;
 pub mod registry;

@@ -8,27 +8,27 @@ use std::io::{self, BufReader, Write};
 use std::os::fd::AsFd as _;
 
 use super::archive::ArchiveError;
-use super::archive::save::kept_blob;
 use super::compression::Decoder;
 use super::layers::{LayerError, LayerStore};
-use super::store::{ImageRecord, ImageStore};
+use super::origin;
+use super::store::ImageStore;
 use super::unpack::pipe::HashedPipe;
 use super::unpack::{Owners, UnpackOptions, replay, unpack_buffered};
 use crate::spec::{Digest, Digester};
 
-/// Checks the files of a layer of an image. False when they cannot be checked, for want of the archive.
+/// Checks the files of a layer. False when they cannot be checked, for want of the archive.
 ///
 /// # Errors
 /// [`LayerError::Damaged`] and others when they are not what they should be; what the file system says.
-pub fn verify(images: &ImageStore, record: &ImageRecord, layer: &Digest, owners: Owners) -> Result<bool, ArchiveError> {
+pub fn verify(images: &ImageStore, layer: &Digest, owners: Owners) -> Result<bool, ArchiveError> {
     let layers = LayerStore::open(images.data());
     match layers.write_archive(layer, &mut io::sink()) {
         Ok(_) => return Ok(true),
         Err(LayerError::NotKept(_)) => {}
         Err(error) => return Err(error.into()),
     }
-    match kept_blob(images, record, layer)? {
-        Some(blob) => by_blob(&layers, layer, blob, owners).map(|()| true),
+    match origin::kept(images, layer)? {
+        Some((_, blob)) => by_blob(&layers, layer, blob, owners).map(|()| true),
         None => Ok(false),
     }
 }

@@ -287,12 +287,61 @@ COPY --from=made /made /made
     let built = build(&other, "ctx", &["-t", "app", "--cache-from", &reference]);
     assert_eq!((cached(&built), built.text()), (5, first.text()), "{}", built.stderr);
     assert_eq!(sh(&other, "app", "cat /made /w/f"), "made\n1");
+    // What came with the cache can go on from there, and goes with the cache.
+    other.ok(["save", "-o", "app.tar", "app"]);
+    other.ok(["push", "--tls-verify=false", "app", &registry.name("else/app:1")]);
+    build(&other, "ctx", &["--cache-to", "type=local,dest=again"]).success();
+    let packed = || {
+        let blobs = fs::read_dir(other.data().join("blobs/sha256")).unwrap().flatten();
+        blobs.filter(|blob| fs::read(blob.path()).unwrap().starts_with(&[0x1f, 0x8b])).count()
+    };
+    other.ok(["rmi", "app"]);
+    assert_eq!(packed(), 3);
+    other.ok(["builder", "prune", "-af"]);
+    assert_eq!(packed(), 0);
+    other.run(["system", "check"]).success().stdout_has("all is well");
     // Neither the one that is none nor the one that is not there stops a build.
     let built = build(&kelp, "ctx", &["--cache-from", &format!("{name}:1"), "--cache-from", "./nowhere"]);
     built.success().stderr_has("no cache written by kelp").stderr_has("nowhere");
     assert_eq!(kelp.ok(["images", "-q"]), images, "caches leave no images behind");
     build(&kelp, "ctx", &["--cache-to", "type=local,dest=/proc/none"]).failure();
     build(&kelp, "ctx", &["--cache-to", "type=local,dest=/proc/none,ignore-error=true"]).success();
+}
+
+#[test]
+fn annotations_go_where_the_image_goes() {
+    needs!("userns", "busybox", "registry");
+    let registry = Registry::open();
+    let kelp = Kelp::busybox();
+    context(&kelp, "ctx", &[("Dockerfile", "FROM busybox\nRUN echo 1 > /one\n")]);
+    let annotation = |raw: &[u8]| {
+        let manifest: serde_json::Value = serde_json::from_slice(raw).unwrap();
+        manifest["annotations"]["k"].as_str().unwrap_or_default().to_owned()
+    };
+    // The content is the same each time.
+    for value in ["first", "second", "", "first"] {
+        let said = format!("k={value}");
+        let to = registry.name("an:1");
+        let mut flags = vec!["-t", &to, "--push"];
+        if !value.is_empty() {
+            flags.extend(["--annotation", &said]);
+        }
+        build(&kelp, "ctx", &flags).success();
+        assert_eq!(annotation(&registry.fetch("an/manifests/1")), value);
+    }
+    build(&kelp, "ctx", &["-t", "an", "--annotation", "k=third"]).success();
+    build(&kelp, "ctx", &["--annotation", "k=third", "-o", "type=oci,dest=built.tar"]).success();
+    kelp.ok(["save", "--format", "oci-archive", "-o", "saved.tar", "an"]);
+    kelp.ok(["save", "--format", "oci-archive", "--squash", "-o", "squashed.tar", "an"]);
+    kelp.ok(["push", "an", "oci-archive:pushed.tar"]);
+    let member = |archive: &str, name: &str| {
+        Command::new("tar").args(["xOf", archive, name]).current_dir(kelp.work()).output().unwrap().stdout
+    };
+    for archive in ["built.tar", "saved.tar", "squashed.tar", "pushed.tar"] {
+        let index: serde_json::Value = serde_json::from_slice(&member(archive, "index.json")).unwrap();
+        let digest = index["manifests"][0]["digest"].as_str().unwrap().replace(':', "/");
+        assert_eq!(annotation(&member(archive, &format!("blobs/{digest}"))), "third", "{archive}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Builds: every instruction and its flags, with the files and configuration that come of them; the cache; outputs.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use crate::needs;
 use crate::support::{Kelp, Output};
@@ -214,6 +215,50 @@ fn outputs_and_squash() {
         assert_eq!(have, if layers == 1 { base + 1 } else { 1 }, "{flag}");
         let script = "cat /one /two; test ! -e /gone && test ! -e /bin/vi && echo fine";
         assert_eq!(kelp.ok(["run", "--rm", "--network", "none", "squashed", "sh", "-c", script]), "1\n2\nfine");
+    }
+}
+
+#[test]
+fn outputs_are_written_where_names_lead() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    context(&kelp, "ctx", &[("Dockerfile", "FROM busybox\nRUN echo 1 > /one\n")]);
+    let work = kelp.work();
+    std::fs::create_dir(work.join("far")).unwrap();
+    symlink("far/out", work.join("link")).unwrap();
+    symlink("/dev/full", work.join("full")).unwrap();
+    let size = |name: &str| std::fs::metadata(work.join(name)).map_or(0, |meta| meta.len());
+    for kind in ["tar", "oci", "docker"] {
+        for dest in ["/dev/null", "link", "plain"] {
+            build(&kelp, "ctx", &["-o", &format!("type={kind},dest={dest}")]).success();
+        }
+        assert!(work.join("link").is_symlink() && size("far/out") > 1000, "{kind}");
+        std::fs::remove_file(work.join("far/out")).unwrap();
+        for dest in ["full", "none/x", "far"] {
+            build(&kelp, "ctx", &["-o", &format!("type={kind},dest={dest}")]).failure();
+        }
+        let whole = build(&kelp, "ctx", &["-o", &format!("type={kind},dest=-")]);
+        let named = build(&kelp, "ctx", &["-o", &format!("type={kind},dest=/dev/stdout")]);
+        assert!(whole.stdout.len() > 1000 && whole.stdout == named.stdout, "{kind}");
+    }
+    kelp.run(["save", "-o", "link", "busybox"]).success();
+    assert!(work.join("link").is_symlink() && size("far/out") > 1000);
+    let mut left: Vec<_> = std::fs::read_dir(&work).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left, ["ctx", "far", "full", "link", "plain"]);
+    assert_eq!(std::fs::read_dir(work.join("far")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_wrong_on_the_command_line_is_told_first() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    context(&kelp, "ctx", &[("Dockerfile", "FROM busybox\nRUN echo ran\n")]);
+    let digest = format!("x@sha256:{}", "1".repeat(64));
+    for flags in [["-t", "UPPER"], ["-t", "a:b:c"], ["-t", &digest], ["--ulimit", "foo=1"], ["--ulimit", "nofile"]] {
+        let out = build(&kelp, "ctx", &flags);
+        out.failure();
+        assert!(!out.stderr.contains("RUN"), "{flags:?}: {}", out.stderr);
     }
 }
 

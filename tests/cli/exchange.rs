@@ -57,6 +57,10 @@ fn transports() {
             other.run(["run", "--rm", &id].iter().chain(LOOK)).stdout("x");
         }
     }
+    for place in ["oci:o", "dir:d", "oci-archive:a.tar", "docker-archive:c.tar"] {
+        let out = kelp.ok(["push", "app", place]);
+        assert!(out.contains("size: ") && !out.contains("size: 0"), "{out}");
+    }
     kelp.run(["pull", "oci:nosuch"]).failure();
     kelp.run(["pull", "oci-archive:o"]).failure().stderr_has("is a directory");
     kelp.run(["pull", "oci:o:nosuch"]).failure().stderr_has("no image \"nosuch\"");

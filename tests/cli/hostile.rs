@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::needs;
+use crate::support::image::{Packing, digest};
+use crate::support::registry::Registry;
 use crate::support::{Image, Kelp, Layer};
 
 /// A tree that hostile input aims at.
@@ -243,4 +246,33 @@ fn copies_through_links_of_the_container() {
             let _ = fs::remove_dir_all(&out);
         }
     }
+}
+
+#[test]
+fn an_image_that_claims_the_layers_of_others() {
+    needs!("registry");
+    let registry = Registry::open();
+    let kelp = Kelp::new();
+    for packing in [Packing::Tar, Packing::Gzip] {
+        let image = Image::busybox().layer(Layer::new().file("mark", 0o644, "good"));
+        registry.push(&image, "good", "1", packing);
+        let mut manifest: serde_json::Value = serde_json::from_slice(&registry.fetch("good/manifests/1")).unwrap();
+        let count = manifest["layers"].as_array().unwrap().len();
+        let wrong = vec![format!("sha256:{}", "1".repeat(64)); count];
+        let config = json!({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": wrong}}).to_string();
+        for blob in image.blobs(packing).0 {
+            registry.push_blob("evil", &blob);
+        }
+        registry.push_blob("evil", config.as_bytes());
+        manifest["config"]["digest"] = json!(digest(config.as_bytes()));
+        manifest["config"]["size"] = json!(config.len());
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        registry.push_manifest("evil", "1", kind, manifest.to_string().as_bytes());
+        let good = registry.name("good:1");
+        kelp.ok(["pull", &good]);
+        kelp.run(["pull", &registry.name("evil:1")]).failure().stderr_has("is damaged");
+        kelp.ok(["save", "-o", "good.tar", &good]);
+        kelp.ok(["rmi", &good]);
+    }
+    assert_eq!(fs::read_dir(kelp.data().join("blobs/sha256")).unwrap().count(), 0);
 }

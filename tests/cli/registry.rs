@@ -82,6 +82,91 @@ fn a_pulled_image_goes_back_byte_for_byte() {
 }
 
 #[test]
+fn what_is_made_on_a_pulled_image_is_saved() {
+    needs!("userns", "registry");
+    let registry = Registry::open();
+    for packing in [Packing::Tar, Packing::Gzip, Packing::Zstd] {
+        let kelp = Kelp::new();
+        registry.push(&marked("base"), "base", "1", packing);
+        let base = registry.name("base:1");
+        kelp.ok(["pull", &base]);
+        kelp.file("ctx/Dockerfile", format!("FROM {base}\nRUN echo app > /app\n"));
+        kelp.ok(["build", "-q", "--network", "none", "-t", "app", "ctx"]);
+        kelp.ok(["build", "-q", "--network", "none", "--squash", "-t", "squashed", "ctx"]);
+        kelp.ok(["run", "--name", "c", "--network", "none", &base, "sh", "-c", "echo app > /app"]);
+        kelp.ok(["commit", "c", "committed"]);
+        for round in 0..2 {
+            for image in ["app", "squashed", "committed"] {
+                for flags in [&[][..], &["--compress"], &["--squash"], &["--format", "oci-archive"], &["--format", "oci-dir"]] {
+                    let out = format!("{image}{round}{}", flags.concat());
+                    kelp.run(["save", "-o", &out].iter().chain(flags).chain(&[image])).success();
+                    let other = Kelp::new();
+                    let loaded = other.run(["load", "-q", "-i", kelp.work().join(&out).to_str().unwrap()]);
+                    loaded.success();
+                    other.run(["run", "--rm", "--network", "none", image, "cat", "/mark", "/app"]).success().stdout_has("app");
+                }
+                for to in ["dir:d", "oci:o", "oci-archive:a.tar", "docker-archive:b.tar"] {
+                    kelp.run(["push", image, to]).success();
+                }
+            }
+            for kind in ["oci", "docker"] {
+                kelp.ok(["build", "-q", "--network", "none", "-o", &format!("type={kind},dest={kind}{round}.tar"), "ctx"]);
+            }
+            // The image the layers came with goes, by name at least: their bytes do not.
+            kelp.run(["rmi", "-f", &base]);
+        }
+        kelp.run(["system", "check"]).success().stdout_has("all is well");
+    }
+}
+
+#[test]
+fn blobs_that_go_missing_are_fetched_again() {
+    needs!("registry");
+    let registry = Registry::open();
+    registry.push(&marked("base"), "base", "1", Packing::Gzip);
+    let kelp = Kelp::new();
+    let base = registry.name("base:1");
+    let lose = || {
+        for entry in fs::read_dir(kelp.data().join("blobs/sha256")).unwrap().flatten() {
+            if fs::read(entry.path()).unwrap().starts_with(&[0x1f, 0x8b]) {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    };
+    kelp.ok(["pull", &base]);
+    lose();
+    kelp.run(["save", "-o", "x.tar", &base]).failure().stderr_has("was not kept");
+    kelp.ok(["pull", &base]);
+    kelp.run(["save", "-o", "x.tar", &base]).success();
+    lose();
+    kelp.run(["system", "check", "-q"]).code(1).stdout_has("archive of layer sha256:");
+    kelp.run(["system", "check", "--repair"]).success().stdout_has("fetched again");
+    kelp.run(["system", "check"]).success().stdout_has("all is well");
+    kelp.run(["save", "-o", "x.tar", &base]).success();
+    // A layer made by kelp can do without; written from its files as long as they give what it was.
+    kelp.ok(["run", "--name", "c", "--network", "none", &base, "sh", "-c", "mkdir /d; echo x > /d/f; ln /d/f /d/g; rm /etc/passwd"]);
+    let made = registry.name("made:1");
+    kelp.ok(["commit", "c", &made]);
+    kelp.ok(["push", &made]);
+    let other = Kelp::new();
+    other.ok(["pull", &made]);
+    let top = other.inspect(&made, "{{index .RootFS.Layers 2}}");
+    let layer = other.data().join("layers/sha256").join(&top[7..]);
+    let blob: serde_json::Value = serde_json::from_slice(&fs::read(layer.join("blob.json")).unwrap()).unwrap();
+    fs::remove_file(other.data().join("blobs/sha256").join(&blob["digest"].as_str().unwrap()[7..])).unwrap();
+    other.run(["save", "-o", "made.tar", &made]).success();
+    kelp.ok(["rmi", "-f", &made]);
+    kelp.run(["load", "-q", "-i", other.work().join("made.tar").to_str().unwrap()]).success();
+    kelp.run(["run", "--rm", "--network", "none", &made, "cat", "/d/g", "/mark"]).success().stdout("x\nbase");
+    fs::write(layer.join("fs/d/f"), "y\n").unwrap();
+    other.run(["save", "-o", "made.tar", &made]).failure().stderr_has("was not kept");
+    lose();
+    drop(registry);
+    kelp.run(["system", "check", "-rf"]).code(1).stdout_has("cannot be fetched again");
+    kelp.run(["run", "--rm", "--pull", "never", &base, "cat", "/mark"]).success();
+}
+
+#[test]
 fn other_tools_read_what_is_pushed() {
     needs!("registry", "skopeo");
     let registry = Registry::open();

@@ -47,9 +47,8 @@ pub fn push(
             ManifestFormat::Oci => Format::Oci,
             ManifestFormat::Docker => Format::Docker,
         });
-        let digest = in_child(engine, false, || place.save(&store, &image, settings, manifest))?;
-        let digest = digest.unwrap_or(image.record.id).to_string();
-        return Ok(vec![Pushed { name: destination.unwrap_or(name).to_owned(), digest, size: 0 }]);
+        let (digest, size) = in_child(engine, false, || place.save(&store, &image, settings, manifest))?;
+        return Ok(vec![Pushed { name: destination.unwrap_or(name).to_owned(), digest: digest.to_string(), size }]);
     }
     let (name, destination) = (transport::registry_name(name), destination.map(transport::registry_name));
     let list = if options.registry.all_tags || wanted.is_some() { None } else { store.list_of(name)? };

@@ -2,7 +2,7 @@
 //! subordinate ids.
 
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Write};
+use std::io::{IsTerminal as _, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -129,7 +129,7 @@ pub fn save(engine: &Engine, images: &[String], options: &SaveOptions, out: Outp
     }
     let subjects = wanted
         .iter()
-        .map(|(image, names)| Subject::new(&store, image.clone(), names))
+        .map(|(image, names)| Subject::new(&store, image, names))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(archive::save(&store, &subjects, &how, target).map(drop)?)
 }
@@ -173,29 +173,12 @@ fn squashed(
         };
         compose::append(&mut config, Some(&layer.diff_id), step);
         let config = serde_json::to_vec(&config).map_err(|error| Error::Internal(error.to_string()))?;
-        subjects.push(Subject { config, names: names.iter().map(ToString::to_string).collect(), image: None });
+        subjects.push(Subject { config, ..Subject::new(store, image, names)? });
         made.push(layer.diff_id);
     }
     let done = work(&subjects);
     drop(lease);
     store.forget_layers(&made)?;
     crate::image::durable::clear_in_background(store.data()).ok();
-    done
-}
-
-/// Has `work` write a file that is there whole or not at all.
-pub(super) fn to_file<T>(path: &Path, work: impl FnOnce(&mut dyn Write) -> Result<T, Error>) -> Result<T, Error> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{}.part", std::process::id()));
-    let aside = PathBuf::from(aside);
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(&aside).map_err(Error::io("create", &aside))?);
-    let done = work(&mut file).and_then(|done| {
-        file.flush().map_err(Error::io("write", &aside))?;
-        std::fs::rename(&aside, path).map_err(Error::io("rename", &aside))?;
-        Ok(done)
-    });
-    if done.is_err() {
-        std::fs::remove_file(&aside).ok();
-    }
     done
 }

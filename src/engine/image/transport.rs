@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::engine::Error;
-use crate::engine::image::transfer;
+use crate::engine::outfile::to_file;
 use crate::image::Image;
 use crate::image::archive::{self, Input, LoadOptions, Loaded, SaveFormat, SaveOptions, Subject, Target};
 use crate::image::compose::Format;
@@ -66,15 +66,15 @@ impl Place {
         Ok(archive::load(store, Input::Path(self.path.clone()), &options, &|_| ())?)
     }
 
-    /// Writes an image there and returns the digest of its manifest, where there is one.
+    /// Writes an image there. Returns digest and size of its manifest; where there is none, of its configuration.
     pub(super) fn save(
         &self,
         store: &crate::image::ImageStore,
         image: &Image,
         compression: Option<Settings>,
         manifest: Option<Format>,
-    ) -> Result<Option<Digest>, Error> {
-        let mut subject = Subject::new(store, image.clone(), &image.names)?;
+    ) -> Result<(Digest, usize), Error> {
+        let mut subject = Subject::new(store, image, &image.names)?;
         let name = self.select.as_deref();
         subject.names = match (self.kind, name) {
             (Kind::DockerArchive, Some(name)) => vec![store.reference(name)?.to_string()],
@@ -89,11 +89,13 @@ impl Place {
             Kind::DockerArchive => SaveFormat::Docker,
         };
         let options = SaveOptions { format, compression, manifest };
-        let subjects = [subject];
-        if matches!(self.kind, Kind::Dir | Kind::Oci) {
-            return Ok(archive::save(store, &subjects, &options, Target::Directory(&self.path))?);
-        }
-        transfer::to_file(&self.path, |out| Ok(archive::save(store, &subjects, &options, Target::Stream(out))?))
+        let config = (image.record.id.clone(), subject.config.len());
+        let save = |target: Target<'_>| Ok::<_, Error>(archive::save(store, &[subject], &options, target)?);
+        let written = match self.kind {
+            Kind::Dir | Kind::Oci => save(Target::Directory(&self.path))?,
+            Kind::OciArchive | Kind::DockerArchive => to_file(&self.path, |out| save(Target::Stream(out)))?,
+        };
+        Ok(written.unwrap_or(config))
     }
 }
 

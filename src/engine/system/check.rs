@@ -4,10 +4,10 @@
 //! and fetched again from where its image came.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::archives;
 use crate::engine::child::in_child;
 use crate::engine::image::{pull, store};
 use crate::engine::options::PullOptions;
@@ -17,8 +17,8 @@ use crate::image::layers::LayerError;
 use crate::image::pull::Progress;
 use crate::image::archive::ArchiveError;
 use crate::image::unpack::Owners;
-use crate::image::{Image, ImageRecord, ImageStore, LayerStore};
-use crate::spec::{Digest, Digester};
+use crate::image::{Image, ImageStore, LayerStore};
+use crate::spec::Digest;
 use crate::state::Containers;
 use crate::userns::IdMap;
 
@@ -36,7 +36,7 @@ pub struct CheckOptions {
 /// Something wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// `layer`, `image`, `blob`, `name`, `container`.
+    /// `layer`, `archive`, `image`, `blob`, `name`, `container`.
     pub kind: Kind,
     /// Which.
     pub id: String,
@@ -56,6 +56,8 @@ pub enum Kind {
     Blob,
     /// A layer that is missing or not what it should be.
     Layer,
+    /// The archive of a layer whose files are here.
+    Archive,
     /// An image whose parts are not here.
     Image,
     /// A container whose record cannot be read or whose layers are gone.
@@ -113,7 +115,7 @@ fn look(engine: &Engine, options: CheckOptions, progress: &dyn Progress) -> Resu
     // By content first: reading a bad configuration takes it away.
     if !options.quick {
         for blob in store.blobs().list()? {
-            if !is_whole(&store, &blob)? {
+            if !store.blobs().is_sound(&blob)? {
                 found(&mut report, Kind::Blob, &blob, "its bytes are not what its digest says");
             }
         }
@@ -128,7 +130,7 @@ fn look(engine: &Engine, options: CheckOptions, progress: &dyn Progress) -> Resu
             if !seen.insert(layer.clone()) {
                 continue;
             }
-            verify(&store, &image.record, layer, options, progress, &mut report);
+            verify(&store, layer, options, progress, &mut report)?;
         }
     }
     let (containers, damaged) = Containers::new(&engine.paths).list()?;
@@ -146,23 +148,26 @@ fn look(engine: &Engine, options: CheckOptions, progress: &dyn Progress) -> Resu
 
 fn verify(
     store: &ImageStore,
-    record: &ImageRecord,
     layer: &Digest,
     options: CheckOptions,
     progress: &dyn Progress,
     report: &mut CheckReport,
-) {
+) -> Result<(), Error> {
     if !LayerStore::open(store.data()).has(layer) {
         found(report, Kind::Layer, layer, "it is missing");
-        return;
+        return Ok(());
+    }
+    if archives::is_lost(store, layer)? {
+        found(report, Kind::Archive, layer, "it is missing: images with this layer run, but cannot be saved");
+        return Ok(());
     }
     if options.quick {
-        return;
+        return Ok(());
     }
     progress.say(&format!("Checking layer {}", layer.short()));
     let single_id = IdMap::of_process("self").is_none_or(|map| map.is_single());
     let owners = if single_id { Owners::Record } else { Owners::Set };
-    match crate::image::verify::verify(store, record, layer, owners) {
+    match crate::image::verify::verify(store, layer, owners) {
         Ok(true) => report.layers += 1,
         Ok(false) => report.unverified += 1,
         Err(ArchiveError::Layer(LayerError::Damaged { .. })) => found(report, Kind::Layer, layer, "its contents were changed"),
@@ -171,20 +176,7 @@ fn verify(
             found(report, Kind::Layer, layer, format!("its files cannot be read as they were unpacked{cause}"));
         }
     }
-}
-
-/// Whether a blob's bytes have its digest.
-fn is_whole(store: &ImageStore, blob: &Digest) -> Result<bool, Error> {
-    let Some(mut file) = store.blobs().open(blob, None)? else { return Ok(true) };
-    let mut digester = Digester::new(blob.algorithm());
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(digester.finish() == *blob),
-            Ok(count) => digester.update(&buffer[..count]),
-            Err(error) => return Err(Error::io("read", store.blobs().path(blob))(error)),
-        }
-    }
+    Ok(())
 }
 
 fn repair(engine: &Engine, report: &mut CheckReport, options: CheckOptions, progress: &dyn Progress) -> Result<(), Error> {
@@ -225,7 +217,7 @@ fn repair(engine: &Engine, report: &mut CheckReport, options: CheckOptions, prog
                 })?;
                 again.extend(images.iter().filter(|image| image.record.layers.contains(&layer)).map(|image| image.record.id.clone()));
             }
-            Kind::Container => {}
+            Kind::Archive | Kind::Container => {}
         }
     }
     for image in images.iter().filter(|image| again.contains(&image.record.id)) {
@@ -237,7 +229,7 @@ fn repair(engine: &Engine, report: &mut CheckReport, options: CheckOptions, prog
             (false, false) => None,
         };
         let record = &image.record;
-        for finding in report.findings.iter_mut().filter(|finding| finding.done.is_none()) {
+        for finding in report.findings.iter_mut().filter(|finding| finding.done.is_none() && finding.kind != Kind::Archive) {
             let own = finding.id == record.id.to_string()
                 || record.layers.iter().chain(&record.manifests).chain(&record.blobs).any(|part| finding.id == part.to_string());
             if own {
@@ -248,6 +240,7 @@ fn repair(engine: &Engine, report: &mut CheckReport, options: CheckOptions, prog
             }
         }
     }
+    archives::repair(engine, &images, &mut report.findings, progress)?;
     // A container's layers may be back.
     let layers = LayerStore::open(store.data());
     let containers = Containers::new(&engine.paths);
@@ -272,7 +265,7 @@ fn is_well(store: &ImageStore, image: &Image) -> bool {
 }
 
 /// Fetches what is missing of an image from where it came.
-fn fetch(engine: &Engine, image: &Image, progress: &dyn Progress) -> Result<(), String> {
+pub(super) fn fetch(engine: &Engine, image: &Image, progress: &dyn Progress) -> Result<(), String> {
     let names: Vec<String> = image.repo_digests.iter().map(ToString::to_string).collect();
     if names.is_empty() {
         return Err("it came from no registry: load or build its image again".to_owned());

@@ -115,10 +115,18 @@ fn add(total: &mut Total, bytes: u64, active: bool) {
     }
 }
 
-/// The parts of an image: layers and blobs.
-fn parts(image: &Image) -> (BTreeSet<&Digest>, BTreeSet<&Digest>) {
+/// The parts of an image: layers and blobs, also those its layers came as with another image.
+fn parts<'i>(image: &'i Image, came: &'i BTreeMap<Digest, Digest>) -> (BTreeSet<&'i Digest>, BTreeSet<&'i Digest>) {
     let record = &image.record;
-    (record.layers.iter().collect(), record.blobs.iter().chain(&record.manifests).chain([&record.id]).collect())
+    let blobs = record.blobs.iter().chain(&record.manifests).chain([&record.id]);
+    (record.layers.iter().collect(), blobs.chain(record.layers.iter().filter_map(|layer| came.get(layer))).collect())
+}
+
+/// The blobs that hold the archives of layers.
+fn came_as(store: &ImageStore, images: &[Image]) -> BTreeMap<Digest, Digest> {
+    let layers = LayerStore::open(store.data());
+    let unique: BTreeSet<&Digest> = images.iter().flat_map(|image| &image.record.layers).collect();
+    unique.into_iter().filter_map(|layer| Some((layer.clone(), layers.blob(layer)?.digest))).collect()
 }
 
 fn images(engine: &Engine, entries: &[Entry], usage: &mut Usage) -> Result<(), Error> {
@@ -130,11 +138,12 @@ fn images(engine: &Engine, entries: &[Entry], usage: &mut Usage) -> Result<(), E
     }
     let listed = store.listed()?;
     let is_used = |image: &Image| counts.contains_key(image.record.id.hex()) || listed.contains(&image.record.id);
-    let sizes = sizes(&store, &images);
+    let came = came_as(&store, &images);
+    let sizes = sizes(&store, &images, &came);
     let mut users: BTreeMap<&Digest, usize> = BTreeMap::new();
     let mut needed: BTreeSet<&Digest> = BTreeSet::new();
     for image in &images {
-        let (layers, blobs) = parts(image);
+        let (layers, blobs) = parts(image, &came);
         let used = is_used(image);
         for part in layers.into_iter().chain(blobs) {
             *users.entry(part).or_default() += 1;
@@ -151,7 +160,7 @@ fn images(engine: &Engine, entries: &[Entry], usage: &mut Usage) -> Result<(), E
         reclaimable: users.keys().filter(|part| !needed.contains(*part)).map(size).sum(),
     };
     for image in &images {
-        let (layers, blobs) = parts(image);
+        let (layers, blobs) = parts(image, &came);
         let all: BTreeSet<&Digest> = layers.into_iter().chain(blobs).collect();
         let none = || "<none>".to_owned();
         let mut names: Vec<(String, String)> = image
@@ -175,11 +184,11 @@ fn images(engine: &Engine, entries: &[Entry], usage: &mut Usage) -> Result<(), E
 }
 
 /// Bytes of every layer and blob of some images.
-fn sizes(store: &ImageStore, images: &[Image]) -> BTreeMap<Digest, u64> {
+fn sizes(store: &ImageStore, images: &[Image], came: &BTreeMap<Digest, Digest>) -> BTreeMap<Digest, u64> {
     let layers = LayerStore::open(store.data());
     let mut sizes = BTreeMap::new();
     for image in images {
-        let (own, blobs) = parts(image);
+        let (own, blobs) = parts(image, came);
         for layer in own {
             sizes.entry(layer.clone()).or_insert_with(|| layers.usage(layer));
         }

@@ -1,5 +1,6 @@
 //! `info` and `version`: facts of this kelp and this host, with docker's keys. Beside it what is about the whole store.
 
+mod archives;
 pub mod check;
 pub mod df;
 pub mod prune;

@@ -8,7 +8,7 @@ mod error;
 mod import;
 mod ingest;
 mod load;
-pub(in crate::image) mod save;
+mod save;
 mod sink;
 pub mod tarw;
 #[cfg(test)]

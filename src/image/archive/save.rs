@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read as _, Seek as _, Write};
+use std::io::{self, Seek as _, Write};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
@@ -16,10 +16,10 @@ use super::ArchiveError;
 use super::sink::Sink;
 use crate::image::compose::Format;
 use crate::image::compress::{Encoder, Settings};
-use crate::image::compression::{Compression, Decoder};
+use crate::image::compression::Compression;
 use crate::image::config::ImageConfig;
-use crate::image::layers::{LayerError, LayerStore};
 use crate::image::manifest::{Document, MAX_MANIFEST};
+use crate::image::origin::Origin;
 use crate::image::store::{Image, ImageRecord, ImageStore};
 use crate::spec::digest::Algorithm;
 use crate::spec::{Digest, Digester, Reference};
@@ -62,8 +62,8 @@ pub struct Subject {
     pub config: Vec<u8>,
     /// Names it gets back, as the layout writes them.
     pub names: Vec<String>,
-    /// The image it is, which knows layers that were kept compressed; none for one made only to be written.
-    pub image: Option<Image>,
+    /// Annotations of its manifest, where the layout has them.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Subject {
@@ -71,14 +71,27 @@ impl Subject {
     ///
     /// # Errors
     /// When its configuration is gone.
-    pub fn new(images: &ImageStore, image: Image, names: &[Reference]) -> Result<Self, ArchiveError> {
+    pub fn new(images: &ImageStore, image: &Image, names: &[Reference]) -> Result<Self, ArchiveError> {
         let config = images.config_bytes(&image.record.id)?;
         let names = names.iter().map(ToString::to_string).collect();
-        Ok(Self { config, names, image: Some(image) })
+        Ok(Self { config, names, annotations: annotations(images, &image.record)? })
     }
 }
 
-/// Writes images. Layers they share are written once. Returns the digest of the last manifest (none in a docker-archive).
+/// The annotations of the manifest an image is known by.
+fn annotations(images: &ImageStore, record: &ImageRecord) -> Result<BTreeMap<String, String>, ArchiveError> {
+    for digest in &record.manifests {
+        let Some(bytes) = images.blobs().read(digest, MAX_MANIFEST)? else { continue };
+        if let Ok(Document::Image(manifest)) = Document::parse(&bytes, None)
+            && manifest.config.digest == record.id
+        {
+            return Ok(manifest.annotations);
+        }
+    }
+    Ok(BTreeMap::new())
+}
+
+/// Writes images. Layers they share are written once. Returns digest and size of the last manifest (none in a docker-archive).
 ///
 /// # Errors
 /// When a layer's archive was not kept or is damaged, or writing fails.
@@ -87,12 +100,12 @@ pub fn save(
     wanted: &[Subject],
     options: &SaveOptions,
     target: Target<'_>,
-) -> Result<Option<Digest>, ArchiveError> {
+) -> Result<Option<(Digest, usize)>, ArchiveError> {
     let sink = match target {
         Target::Stream(out) => Sink::tar(out),
         Target::Directory(path) => Sink::directory(path)?,
     };
-    let mut saver = Saver { images, layers: LayerStore::open(images.data()), sink, options, written: BTreeMap::new() };
+    let mut saver = Saver { images, sink, options, written: BTreeMap::new() };
     let digest = match options.format {
         SaveFormat::Docker => saver.docker(wanted).map(|()| None)?,
         SaveFormat::Oci => saver.oci(wanted)?,
@@ -104,7 +117,6 @@ pub fn save(
 
 struct Saver<'a> {
     images: &'a ImageStore,
-    layers: LayerStore,
     sink: Sink<'a>,
     options: &'a SaveOptions,
     /// Members by name, with digest and size.
@@ -120,7 +132,7 @@ impl Saver<'_> {
         for subject in wanted {
             let mut layers = Vec::new();
             for layer in &ImageConfig::parse(&subject.config)?.rootfs.diff_ids {
-                self.layer(subject, layer, &|_, diff_id| format!("{}.tar", diff_id.hex()))?;
+                self.layer(layer, &|_, diff_id| format!("{}.tar", diff_id.hex()))?;
                 layers.push(format!("{}.tar", layer.hex()));
             }
             let config = format!("{}.json", Digest::of(&subject.config).hex());
@@ -130,7 +142,7 @@ impl Saver<'_> {
         self.sink.document("manifest.json", &to_bytes(&manifest.into())?)
     }
 
-    fn oci(&mut self, wanted: &[Subject]) -> Result<Option<Digest>, ArchiveError> {
+    fn oci(&mut self, wanted: &[Subject]) -> Result<Option<(Digest, usize)>, ArchiveError> {
         let name = |digest: &Digest| format!("blobs/{}", digest.path().display());
         self.sink.document("oci-layout", &to_bytes(&json!({"imageLayoutVersion": "1.0.0"}))?)?;
         let mut entries = self.earlier(wanted);
@@ -150,7 +162,7 @@ impl Saver<'_> {
             if let Some(variant) = &platform.variant {
                 entry["platform"]["variant"] = json!(variant);
             }
-            last = Some(digest);
+            last = Some((digest, manifest.len()));
             if subject.names.is_empty() {
                 entries.push(entry.clone());
             }
@@ -184,7 +196,7 @@ impl Saver<'_> {
         entries
     }
 
-    fn dir(&mut self, wanted: &[Subject]) -> Result<Digest, ArchiveError> {
+    fn dir(&mut self, wanted: &[Subject]) -> Result<(Digest, usize), ArchiveError> {
         let [subject] = wanted else {
             return Err(ArchiveError::damaged("this layout holds exactly one image"));
         };
@@ -193,7 +205,7 @@ impl Saver<'_> {
         let manifest = self.manifest(subject, kind, &|digest, _| digest.hex().to_owned())?;
         self.document(Digest::of(&subject.config).hex(), &subject.config)?;
         self.sink.document("manifest.json", &manifest)?;
-        Ok(Digest::of(&manifest))
+        Ok((Digest::of(&manifest), manifest.len()))
     }
 
     /// Writes the layers of an image and returns its manifest.
@@ -207,41 +219,35 @@ impl Saver<'_> {
         };
         let mut layers = Vec::new();
         for layer in &ImageConfig::parse(&subject.config)?.rootfs.diff_ids {
-            let (digest, size) = self.layer(subject, layer, name)?;
+            let (digest, size) = self.layer(layer, name)?;
             layers.push(json!({"mediaType": layer_type, "digest": digest, "size": size}));
         }
-        to_bytes(&json!({
+        let mut manifest = json!({
             "schemaVersion": 2,
             "mediaType": manifest_type,
             "config": {"mediaType": config_type, "digest": Digest::of(&subject.config), "size": subject.config.len()},
             "layers": layers,
-        }))
+        });
+        // docker's manifests have none.
+        if kind == Format::Oci && !subject.annotations.is_empty() {
+            manifest["annotations"] = json!(subject.annotations);
+        }
+        to_bytes(&manifest)
     }
 
     /// Writes a layer unless it is there already; returns its digest as written, and its size.
-    fn layer(&mut self, subject: &Subject, layer: &Digest, name: Name<'_>) -> Result<(Digest, u64), ArchiveError> {
-        let record = self.layers.record(layer).ok_or_else(|| LayerError::Missing(layer.clone()))?;
+    fn layer(&mut self, layer: &Digest, name: Name<'_>) -> Result<(Digest, u64), ArchiveError> {
         let settings = self.options.compression.filter(|settings| settings.format != Compression::None);
         // Compressed layers are found by what they are, since their names are not known before.
         let key = format!("layer {layer}");
         if let Some(known) = self.written.get(&key) {
             return Ok(known.clone());
         }
-        let blob = match record.archive {
-            true => None,
-            false => {
-                let kept = subject.image.as_ref().map(|image| kept_blob(self.images, &image.record, layer)).transpose()?;
-                Some(kept.flatten().ok_or_else(|| LayerError::NotKept(layer.clone()))?)
-            }
-        };
-        let layers = &self.layers;
-        let mut plain = |out: &mut dyn Write| match &blob {
-            None => Ok(layers.write_archive(layer, out)?),
-            Some(blob) => copy_blob(blob, layer, out),
-        };
+        let origin = Origin::find(self.images, layer)?;
+        let mut plain = |out: &mut dyn Write| origin.write(out);
         let done = match settings {
             None => {
-                let size = record.report.archive_bytes;
+                let size = origin.size();
                 self.sink.member(&name(layer, layer), size, &mut plain)?;
                 (layer.clone(), size)
             }
@@ -268,22 +274,6 @@ impl Saver<'_> {
         }
         Ok(digest)
     }
-}
-
-/// The compressed archive a layer of an image was pulled as, if it was kept.
-pub(in crate::image) fn kept_blob(images: &ImageStore, record: &ImageRecord, layer: &Digest) -> Result<Option<File>, ArchiveError> {
-    let Some(index) = record.layers.iter().position(|l| l == layer) else { return Ok(None) };
-    for digest in &record.manifests {
-        let Some(bytes) = images.blobs().read(digest, MAX_MANIFEST)? else { continue };
-        if let Ok(Document::Image(manifest)) = Document::parse(&bytes, None)
-            && manifest.config.digest == record.id
-            && let Some(descriptor) = manifest.layers.get(index)
-            && let Some(file) = images.blobs().open(&descriptor.digest, Some(descriptor.size))?
-        {
-            return Ok(Some(file));
-        }
-    }
-    Ok(None)
 }
 
 /// Compresses into a file without a name.
@@ -330,29 +320,6 @@ impl Write for Hashing {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
-}
-
-/// Decompresses a layer's archive into `out` and checks it.
-fn copy_blob(blob: &File, layer: &Digest, out: &mut dyn Write) -> Result<u64, ArchiveError> {
-    let failed = |e| ArchiveError::io("read", format!("layer {layer}"))(e);
-    let mut decoder = Decoder::new(BufReader::with_capacity(256 * 1024, blob)).map_err(failed)?;
-    let mut digester = Digester::new(layer.algorithm());
-    let mut buffer = vec![0u8; 256 * 1024];
-    let mut written = 0;
-    loop {
-        let count = decoder.read(&mut buffer).map_err(failed)?;
-        if count == 0 {
-            break;
-        }
-        digester.update(&buffer[..count]);
-        out.write_all(&buffer[..count]).map_err(ArchiveError::io("write", "the archive"))?;
-        written += count as u64;
-    }
-    let actual = digester.finish();
-    if actual != *layer {
-        return Err(LayerError::Damaged { expected: layer.clone(), actual }.into());
-    }
-    Ok(written)
 }
 
 fn to_bytes(value: &Value) -> Result<Vec<u8>, ArchiveError> {

@@ -9,7 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{ARCHIVE, Claim, LOCK, LayerError, LayerRecord, LayerStore, RECORD, TREE, VERSION};
+use super::blob::BLOB;
+use super::{ARCHIVE, Claim, LOCK, LayerBlob, LayerError, LayerRecord, LayerStore, RECORD, TREE, VERSION};
 use super::{make_dir, remove_below, write_record};
 use crate::image::unpack::{Recorder, UnpackReport};
 use crate::spec::Digest;
@@ -39,7 +40,7 @@ impl LayerTxn {
         let dir = store.tmp(&name);
         let tree = dir.join(TREE);
         // What a killed process left.
-        for leftover in [TREE, RECORD, ARCHIVE] {
+        for leftover in [TREE, RECORD, ARCHIVE, BLOB] {
             remove_below(&dir, leftover)?;
         }
         DirBuilder::new()
@@ -106,6 +107,16 @@ impl LayerTxn {
             remove_below(&dir, ARCHIVE)?;
         }
         Ok(())
+    }
+
+    /// Notes the blob it comes as, which is in the content store and was seen to hold it.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn came_as(&self, blob: &LayerBlob) -> Result<(), LayerError> {
+        let path = self.store.tmp(&self.name).join(BLOB);
+        let bytes = serde_json::to_vec(blob).map_err(io::Error::from);
+        bytes.and_then(|bytes| fs::write(&path, bytes)).map_err(LayerError::io("write", &path))
     }
 
     /// Puts the layer in place under the digest it was begun with.

@@ -3,33 +3,41 @@
 //! Owns the pipeline (download → digest → keep → decompress → digest → unpack, without a temporary archive) and starting
 //! over when bytes that were here before turn out to be damaged.
 
-use std::io::{self, BufReader};
+use std::fs::File;
+use std::io::{self, BufReader, Read as _};
 
 use super::blob::{BlobReader, Shared};
 use super::guard::Guard;
 use super::{Pull, PullError, Step};
-use crate::image::blobs::Begin;
+use crate::image::blobs::{Begin, PartialBlob};
 use crate::image::compression::Decoder;
 use crate::image::layers::{Claim, LayerTxn};
 use crate::image::manifest::Descriptor;
+use crate::image::origin;
 use crate::image::unpack::pipe::HashedPipe;
 use crate::image::unpack::{UnpackError, UnpackReport, unpack_buffered};
 use crate::spec::Digest;
 
 /// Bytes read from the network or a file at a time.
 const BUFFER: usize = 128 << 10;
+/// Why a blob that was not read to its end is refused.
+const TRAILING: &str = "there is more in it than its archive";
 
 impl Pull<'_> {
-    /// Makes one layer. Returns whether it had to be made.
+    /// Makes one layer, or fetches the archive of one that is here without it. Returns whether there was anything to do.
     pub(super) fn layer(&self, blob: &Descriptor, layer: &Digest) -> Result<bool, PullError> {
         let waiting = || self.progress.step(&blob.digest, Step::Waiting);
         let mut trusted = true;
         loop {
-            let Claim::Absent(txn) = self.layers.begin(layer, &mut { waiting })? else {
-                self.progress.step(&blob.digest, Step::Present);
-                return Ok(false);
+            let tried = match self.layers.begin(layer, &mut { waiting })? {
+                Claim::Absent(txn) => self.make(txn, blob, layer, trusted),
+                Claim::Present(_) if origin::is_whole(self.store, layer)? => {
+                    self.progress.step(&blob.digest, Step::Present);
+                    return Ok(false);
+                }
+                Claim::Present(_) => self.complete(blob, layer, trusted),
             };
-            match self.attempt(txn, blob, layer, trusted) {
+            match tried {
                 Ok(()) => {
                     self.progress.step(&blob.digest, Step::Done);
                     return Ok(true);
@@ -42,62 +50,106 @@ impl Pull<'_> {
         }
     }
 
-    /// Fetches or finds the blob and unpacks it. Without `trusted`, bytes of earlier attempts are not used.
-    fn attempt(&self, txn: LayerTxn, blob: &Descriptor, layer: &Digest, trusted: bool) -> Result<(), Attempt> {
+    /// Fetches or finds the blob and unpacks it.
+    fn make(&self, txn: LayerTxn, blob: &Descriptor, layer: &Digest, trusted: bool) -> Result<(), Attempt> {
+        let report = self.fetch(blob, trusted, |reader| self.unpack(&txn, reader, blob, layer))?;
+        txn.came_as(&blob.into())?;
+        txn.commit(&report)?;
+        Ok(())
+    }
+
+    /// Fetches the blob of a layer whose files are here.
+    fn complete(&self, blob: &Descriptor, layer: &Digest, trusted: bool) -> Result<(), Attempt> {
+        self.fetch(blob, trusted, |reader| {
+            let unreadable = |source: io::Error| self.damaged(blob, &source.to_string());
+            let decoder = Decoder::new(BufReader::with_capacity(BUFFER, reader)).map_err(unreadable)?;
+            // The layer is known: one that goes on after its end is another.
+            let length = self.layers.record(layer).map_or(0, |record| record.report.archive_bytes);
+            let mut decoder = decoder.take(length.saturating_add(1));
+            origin::copy(&mut decoder, layer, &mut io::sink()).map_err(|error| self.damaged(blob, &error.to_string()))
+        })?;
+        self.layers.note_blob(layer, &blob.into())?;
+        Ok(())
+    }
+
+    /// Has `work` read the whole blob, which is here afterwards. Without `trusted`, bytes of earlier attempts are not used.
+    fn fetch<T>(
+        &self,
+        blob: &Descriptor,
+        trusted: bool,
+        work: impl FnOnce(BlobReader<'_>) -> Result<T, PullError>,
+    ) -> Result<T, Attempt> {
         let mut waiting = || self.progress.step(&blob.digest, Step::Waiting);
         let begun = self.store.blobs().begin(&blob.digest, Some(blob.size), &mut waiting)?;
         self.progress.step(&blob.digest, Step::Downloading);
-        let shared = Shared::default();
         match begun {
-            Begin::Present(file) => {
-                let reader = BlobReader::new(self, blob, &file, blob.size, &shared);
-                match self.unpack(&txn, reader, blob, layer) {
-                    Ok(report) if shared.verified() => {
-                        txn.commit(&report)?;
-                        Ok(())
-                    }
-                    Err(error) if is_full(&error) => Err(error.into()),
-                    _ => {
-                        self.store.blobs().remove(&blob.digest)?;
-                        Err(Attempt::Stale)
-                    }
-                }
+            Begin::Present(file) => self.read_present(&file, blob, work),
+            Begin::Absent(partial) => self.download(partial, blob, trusted, work),
+        }
+    }
+
+    /// A blob that is here. Others may need it: only bytes that are not what its name says are a reason to remove it, not
+    /// what this image says it should hold.
+    fn read_present<T>(
+        &self,
+        file: &File,
+        blob: &Descriptor,
+        work: impl FnOnce(BlobReader<'_>) -> Result<T, PullError>,
+    ) -> Result<T, Attempt> {
+        let shared = Shared::default();
+        let error = match work(BlobReader::new(self, blob, file, blob.size, &shared)) {
+            Ok(done) if shared.verified() => return Ok(done),
+            Ok(_) => self.damaged(blob, TRAILING),
+            Err(error) => shared.take_failure().unwrap_or(error),
+        };
+        let sound = shared.verified() || matches!(error, PullError::Stopped) || is_full(&error);
+        // Whoever unpacks may give up on damaged bytes before their end.
+        if sound || self.store.blobs().is_sound(&blob.digest)? {
+            return Err(error.into());
+        }
+        self.store.blobs().remove(&blob.digest)?;
+        Err(Attempt::Stale)
+    }
+
+    /// A blob that is not here, or in part.
+    fn download<T>(
+        &self,
+        mut partial: PartialBlob,
+        blob: &Descriptor,
+        trusted: bool,
+        work: impl FnOnce(BlobReader<'_>) -> Result<T, PullError>,
+    ) -> Result<T, Attempt> {
+        let mut have = partial.len()?;
+        if !trusted || have > blob.size {
+            partial.restart()?;
+            have = 0;
+        }
+        let shared = Shared::default();
+        let outcome = work(BlobReader::new(self, blob, partial.file(), have, &shared));
+        let cause = shared.take_failure();
+        match outcome {
+            Ok(done) if shared.verified() => {
+                partial.commit()?;
+                Ok(done)
             }
-            Begin::Absent(mut partial) => {
-                let mut have = partial.len()?;
-                if !trusted || have > blob.size {
-                    partial.restart()?;
-                    have = 0;
+            Ok(_) => {
+                partial.discard()?;
+                Err(self.damaged(blob, TRAILING).into())
+            }
+            Err(error) => {
+                let error = cause.unwrap_or(error);
+                if is_full(&error) {
+                    // Half a download must not keep a full disk full.
+                    partial.discard()?;
+                    return Err(error.into());
                 }
-                let reader = BlobReader::new(self, blob, partial.file(), have, &shared);
-                let outcome = self.unpack(&txn, reader, blob, layer);
-                let cause = shared.take_failure();
-                match outcome {
-                    Ok(report) if shared.verified() => {
-                        partial.commit()?;
-                        txn.commit(&report)?;
-                        Ok(())
-                    }
-                    Ok(_) => {
-                        partial.discard()?;
-                        Err(self.damaged(blob, "there is more in it than its archive").into())
-                    }
-                    Err(error) => {
-                        let error = cause.unwrap_or(error);
-                        if is_full(&error) {
-                            // Half a download must not keep a full disk full.
-                            partial.discard()?;
-                            return Err(error.into());
-                        }
-                        // Keep what can be resumed: a broken connection's bytes, not those that proved wrong.
-                        let innocent = error.is_registry() || matches!(error, PullError::Stopped);
-                        if innocent && !shared.mismatch() {
-                            return Err(error.into());
-                        }
-                        partial.discard()?;
-                        Err(if have > 0 { Attempt::Stale } else { error.into() })
-                    }
+                // Keep what can be resumed: a broken connection's bytes, not those that proved wrong.
+                let innocent = error.is_registry() || matches!(error, PullError::Stopped);
+                if innocent && !shared.mismatch() {
+                    return Err(error.into());
                 }
+                partial.discard()?;
+                Err(if have > 0 { Attempt::Stale } else { error.into() })
             }
         }
     }

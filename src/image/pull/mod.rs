@@ -12,6 +12,7 @@ use super::config::{ImageConfig, MAX_CONFIG};
 use super::durable;
 use super::layers::{LayerError, LayerStore};
 use super::manifest::{Descriptor, Document, MAX_MANIFEST, Manifest, ManifestError};
+use super::origin;
 use super::registry::registries::Endpoint;
 use super::registry::{ClientOptions, RegistryError, Repository};
 use super::signature::policy::{Policy, PolicyError};
@@ -331,13 +332,13 @@ impl Pull<'_> {
         Ok((fetched.digest, fetched.raw, fetched.media_type))
     }
 
-    /// Makes the layers that are not here, several at a time. Returns how many were made.
+    /// Makes the layers that are not here or not whole, several at a time. Returns how many were made.
     fn fetch_layers(&self, pairs: &[(&Descriptor, &Digest)]) -> Result<usize, PullError> {
         let mut work: Vec<(&Descriptor, &Digest)> = Vec::new();
         let mut seen: BTreeMap<&Digest, ()> = BTreeMap::new();
         for (blob, layer) in pairs {
             let again = seen.insert(layer, ()).is_some();
-            if again || self.layers.has(layer) {
+            if again || self.layers.has(layer) && origin::is_whole(self.store, layer)? {
                 self.progress.step(&blob.digest, Step::Present);
             } else {
                 work.push((blob, layer));

@@ -5,7 +5,7 @@
 //! again like one from a file.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,12 +13,12 @@ use std::time::Duration;
 use super::body::{Body, FileReader, Made, Maker, Watch, channel};
 use super::{ManifestFormat, Push, PushError, Step, compression_of, layer_type};
 use crate::image::compress::{Encoder, Settings};
-use crate::image::compression::{Compression, Decoder};
-use crate::image::layers::LayerError;
+use crate::image::compression::Compression;
 use crate::image::manifest::Descriptor;
+use crate::image::origin::Origin;
 use crate::image::registry::{Mount, RegistryError, Upload};
 use crate::spec::digest::Algorithm;
-use crate::spec::{Digest, Digester};
+use crate::spec::Digest;
 
 /// How often a progress display is told.
 const TICK: Duration = Duration::from_millis(100);
@@ -152,7 +152,7 @@ impl Push<'_> {
             return Err(read(layer, error));
         }
         sent?;
-        let (digest, size) = watch.end().ok_or_else(|| PushError::Damaged(layer.short().to_owned()))?;
+        let (digest, size) = watch.end().ok_or_else(|| hasty(self.repository.registry()))?;
         if let Source::Kept(_, blob) = source
             && blob.digest != digest
         {
@@ -187,8 +187,8 @@ impl Push<'_> {
     /// Writes the layer, compressed, into the pipe.
     fn make(&self, layer: &Digest, settings: Settings, maker: Maker) {
         let mut encoder = Encoder::new(settings, maker);
-        match self.plain(layer, &mut encoder) {
-            Ok(()) => {
+        match Origin::find(self.store, layer).and_then(|origin| origin.write(&mut encoder)) {
+            Ok(_) => {
                 // An error here is one of the reader, who knows.
                 if let Ok(maker) = encoder.finish() {
                     maker.end(Ok(()));
@@ -202,39 +202,18 @@ impl Push<'_> {
             }
         }
     }
-
-    /// Writes the uncompressed archive of a layer, checked.
-    fn plain(&self, layer: &Digest, out: &mut dyn Write) -> Result<(), PushError> {
-        match self.layers.write_archive(layer, out) {
-            Ok(_) => return Ok(()),
-            Err(LayerError::NotKept(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        for blob in self.known.blobs.get(layer).into_iter().flatten() {
-            let Some(file) = self.store.blobs().open(&blob.digest, Some(blob.size))? else { continue };
-            let failed = |source| read(layer, source);
-            let mut decoder = Decoder::new(BufReader::with_capacity(128 << 10, file)).map_err(failed)?;
-            let mut digester = Digester::new(layer.algorithm());
-            let mut buffer = vec![0; 256 << 10];
-            loop {
-                let count = decoder.read(&mut buffer).map_err(failed)?;
-                if count == 0 {
-                    break;
-                }
-                digester.update(&buffer[..count]);
-                out.write_all(&buffer[..count]).map_err(failed)?;
-            }
-            if digester.finish() == *layer {
-                return Ok(());
-            }
-            return Err(PushError::Damaged(layer.short().to_owned()));
-        }
-        Err(LayerError::NotKept(layer.clone()).into())
-    }
 }
 
 fn read(layer: &Digest, source: io::Error) -> PushError {
     PushError::Read { layer: layer.short().to_owned(), source }
+}
+
+/// An answer before all was sent says nothing of the bytes here.
+fn hasty(registry: &str) -> PushError {
+    PushError::Registry(RegistryError::Unreachable {
+        registry: registry.to_owned(),
+        reason: "it answered before all of a layer was sent".to_owned(),
+    })
 }
 
 fn lost(registry: &str) -> PushError {

@@ -16,6 +16,7 @@ use super::compression::Compression;
 use super::layers::{LayerError, LayerStore};
 use super::names::Named;
 use super::manifest::{Descriptor, Document, MAX_MANIFEST, Manifest};
+use super::origin;
 use super::registry::{ClientOptions, Mount, RegistryError, Repository};
 use super::store::{ImageRecord, ImageStore, NewImage, StoreError};
 use crate::spec::{Digest, Reference};
@@ -205,6 +206,13 @@ struct Known {
 }
 
 impl Known {
+    fn add(&mut self, layer: &Digest, blob: Descriptor) {
+        let blobs = self.blobs.entry(layer.clone()).or_default();
+        if !blobs.iter().any(|other| other.digest == blob.digest) {
+            blobs.push(blob);
+        }
+    }
+
     fn gather(store: &ImageStore, record: &ImageRecord) -> Result<Self, StoreError> {
         let mut known = Self { own: Vec::new(), came: false, blobs: BTreeMap::new(), places: BTreeMap::new() };
         let mut images = store.list()?;
@@ -222,9 +230,9 @@ impl Known {
                     continue;
                 }
                 for (layer, blob) in image.record.layers.iter().zip(&manifest.layers) {
-                    let blobs = known.blobs.entry(layer.clone()).or_default();
-                    if !blobs.iter().any(|other| other.digest == blob.digest) {
-                        blobs.push(blob.clone());
+                    // What others pulled claims to hold our layer may hold anything; what was made here is known to.
+                    if image.record.id == record.id || !image.record.blobs.contains(&blob.digest) {
+                        known.add(layer, blob.clone());
                     }
                     let places = known.places.entry(blob.digest.clone()).or_default();
                     places.extend(image.names.iter().chain(&image.repo_digests).cloned());
@@ -233,6 +241,14 @@ impl Known {
                     known.came |= manifest.layers.iter().all(|layer| record.blobs.contains(&layer.digest));
                     known.own.push((raw, *manifest));
                 }
+            }
+        }
+        let layers = LayerStore::open(store.data());
+        for layer in record.unique_layers() {
+            // A layer made here has none; then there is nothing to look for.
+            let made_here = layers.record(layer).is_some_and(|record| record.archive) && layers.blob(layer).is_none();
+            if !made_here && let Some((blob, _)) = origin::kept(store, layer)? {
+                known.add(layer, blob.into());
             }
         }
         Ok(known)
@@ -267,9 +283,12 @@ impl Push<'_> {
         let same = |manifest: &Manifest| {
             manifest.layers.len() == blobs.len() && manifest.layers.iter().zip(&blobs).all(|(a, b)| a.digest == b.digest)
         };
+        let annotations = self.known.own.first().map(|(_, manifest)| &manifest.annotations);
+        // Of several manifests the image is known by the first; another with other annotations is not it.
         let as_it_came = self.known.own.iter().find(|(_, manifest)| {
             let format = if manifest.docker { ManifestFormat::Docker } else { ManifestFormat::Oci };
-            self.options.format.is_none_or(|wanted| wanted == format) && same(manifest)
+            let annotated = manifest.docker || Some(&manifest.annotations) == annotations;
+            self.options.format.is_none_or(|wanted| wanted == format) && same(manifest) && annotated
         });
         if let Some((raw, manifest)) = as_it_came {
             return Ok((if manifest.docker { DOCKER_MANIFEST } else { OCI_MANIFEST }, raw.clone()));
@@ -278,7 +297,6 @@ impl Push<'_> {
             Some(format) => format == ManifestFormat::Docker,
             None => self.known.own.first().is_some_and(|(_, manifest)| manifest.docker) && !blobs.iter().any(|blob| is_zstd(blob)),
         };
-        let annotations = self.known.own.first().map(|(_, manifest)| &manifest.annotations);
         let raw = compose(docker, (&self.record.id, config.len()), &blobs, annotations);
         Ok((if docker { DOCKER_MANIFEST } else { OCI_MANIFEST }, raw))
     }

@@ -171,6 +171,23 @@ fn what_came_from_a_registry_goes_back_byte_for_byte() {
 }
 
 #[test]
+fn refusals_are_told_in_the_words_of_the_registry() {
+    let (_scratch, store) = scratch("denied");
+    let fake = Fake::start();
+    let image = local(&store, 1000);
+    let body = r#"{"errors":[{"code":"DENIED","message":"pushes are closed"}]}"#;
+    fake.hook(move |_, _| Some(Reply::new(403, body)));
+    // The second time its blob is known by its digest.
+    for round in 0..2 {
+        let error = push(&store, &image, &name(&fake, "app:v1"), &options(), &Silent).unwrap_err().to_string();
+        assert!(error.contains("pushes are closed"), "{round}: {error}");
+        fake.hook(|_, _| None);
+        push(&store, &image, &name(&fake, "app:v1"), &options(), &Silent).unwrap();
+        fake.hook(move |_, _| Some(Reply::new(403, body)));
+    }
+}
+
+#[test]
 fn broken_uploads_go_on() {
     for kept in [false, true] {
         let (_scratch, store) = scratch(&format!("broken-{kept}"));

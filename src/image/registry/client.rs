@@ -12,6 +12,7 @@ use reqwest::header::{
 };
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::auth::{Authorizer, Shown};
 use super::credentials::{self, AuthFile, Credentials};
@@ -192,8 +193,12 @@ impl Repository {
     /// When the registry cannot be reached or refuses.
     pub fn digest_of(&self, tag: &str) -> Result<Option<Digest>, RegistryError> {
         let ask = Ask::new(Method::HEAD, format!("/v2/{}/manifests/{tag}", self.path), tag);
-        let response = self.ask(&Ask { accept: Some(manifest::ACCEPT), ..ask })?;
-        Ok(content_digest(&response))
+        match self.ask(&Ask { accept: Some(manifest::ACCEPT), ..ask }) {
+            Ok(response) => Ok(content_digest(&response)),
+            // Without words, as answers to HEAD are; to be asked in full.
+            Err(RegistryError::Denied { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The manifest of a tag or digest; with `expected`, exactly those bytes.
@@ -533,33 +538,16 @@ fn rate_limit(response: &Response) -> Option<String> {
     })
 }
 
-#[derive(Deserialize)]
-struct Spoken {
-    #[serde(default)]
-    errors: Vec<SpokenError>,
-    #[serde(default)]
-    details: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct SpokenError {
-    #[serde(default)]
-    code: String,
-    #[serde(default)]
-    message: String,
-}
-
-/// What an error body of the protocol says, on one short line; nothing when it is something else.
+/// What an error body of the protocol says, on one short line; nothing when it is something else. Read leniently: whatever
+/// is not as it should be must not hide the rest.
 pub(super) fn spoken(body: &[u8]) -> String {
-    let Ok(spoken) = serde_json::from_slice::<Spoken>(body) else {
-        return String::new();
-    };
-    let mut parts: Vec<String> = spoken
-        .errors
-        .into_iter()
-        .map(|e| if e.message.is_empty() { e.code.to_ascii_lowercase() } else { e.message })
+    let said: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let errors = said["errors"].as_array().into_iter().flatten();
+    let parts: Vec<String> = errors
+        .filter_map(|error| text(&error["message"]).or_else(|| text(&error["code"]).map(|code| code.to_ascii_lowercase())))
+        .chain(text(&said["details"]))
         .collect();
-    parts.extend(spoken.details);
     let line: String = parts.join("; ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();
     line.trim().to_owned()
 }
@@ -581,6 +569,7 @@ mod tests {
         assert_eq!(spoken(body), "manifest unknown; x");
         assert_eq!(spoken(b"<html>"), "");
         assert_eq!(spoken(br#"{"details":"no"}"#), "no");
+        assert_eq!(spoken(br#"{"errors":[{"code":"DENIED","message":null,"detail":[]},{"message":"why"}],"details":{}}"#), "denied; why");
         assert!(spoken(format!(r#"{{"details":"{}"}}"#, "x".repeat(9000)).as_bytes()).len() == 300);
     }
 }

@@ -206,7 +206,9 @@ impl Transport {
     /// Sends a request once. The first one finds out whether a registry that may be plain is.
     pub(super) fn send(&self, mut request: Request) -> Result<Response, SendError> {
         let to_registry = self.is_registry(request.url());
-        let undecided = to_registry && self.plain_allowed && self.scheme.load(Ordering::Relaxed) == UNKNOWN;
+        // Another thread may find out that it is plain while this request, made before, goes out with TLS.
+        let unsure = self.scheme.load(Ordering::Relaxed) != TLS && request.url().scheme() == "https";
+        let undecided = to_registry && self.plain_allowed && unsure;
         let again = if undecided { request.try_clone() } else { None };
         let first = match self.client.execute(request) {
             Ok(response) => {
@@ -393,5 +395,16 @@ mod tests {
         for host in ["localhost.example", "10.0.0.1:5000", "[::2]:1", "reg.example", "127.0.0.1.example"] {
             assert!(!is_loopback(host), "{host}");
         }
+    }
+
+    #[test]
+    fn whether_a_registry_is_plain_may_be_found_out_meanwhile() {
+        let fake = crate::image::registry::fake::Fake::start();
+        let security = Security { verify: true, certificates: Vec::new(), stall: Duration::from_secs(5) };
+        let transport = Transport::new(&format!("127.0.0.1:{}", fake.port), &security).unwrap();
+        let early = transport.request(Method::GET, "/v2/").unwrap();
+        transport.send(transport.request(Method::GET, "/v2/").unwrap()).map_err(|error| error.reason).unwrap();
+        assert!(transport.is_plain() && early.url().scheme() == "https");
+        transport.send(early).map_err(|error| error.reason).unwrap();
     }
 }

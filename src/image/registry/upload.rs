@@ -52,7 +52,8 @@ impl Repository {
                 let length = response.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
                 Ok(Some(length.unwrap_or(0)))
             }
-            Err(RegistryError::NotFound { .. }) => Ok(None),
+            // A refusal of HEAD has no words; what is asked next is refused with some.
+            Err(RegistryError::NotFound { .. } | RegistryError::Denied { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -76,8 +76,9 @@ impl ImageStore {
             }
         }
         freed += self.blobs.remove_partials()?;
+        let of_layers = blobs_of(&layers)?;
         for blob in self.blobs.list()? {
-            if !referenced.blobs.contains(&blob) && !leased.contains(&blob) {
+            if !referenced.blobs.contains(&blob) && !leased.contains(&blob) && !of_layers.contains(&blob) {
                 freed += fs::metadata(self.blobs.path(&blob)).map(|m| m.blocks() * 512).unwrap_or(0);
                 self.blobs.remove(&blob)?;
             }
@@ -164,10 +165,14 @@ impl ImageStore {
         let keep = Referenced::by(&records);
         let leased = lease::leased(&self.data)?;
         let layers = LayerStore::open(&self.data);
+        let mut blobs = Vec::new();
         for layer in unneeded.iter().filter(|l| !keep.layers.contains(l) && !leased.contains(*l)) {
-            layers.retire(layer)?;
+            let blob = layers.blob(layer);
+            if layers.retire(layer)?.is_some() {
+                blobs.extend(blob.map(|blob| blob.digest));
+            }
         }
-        Ok(())
+        self.remove_blobs(blobs, &records, &leased).map(drop)
     }
 
     /// Takes one of several names away, and with the last tag of a repository that repository's digest names.
@@ -229,26 +234,47 @@ impl ImageStore {
         let keep = Referenced::by(&records);
         let leased = lease::leased(&self.data)?;
         let layers = LayerStore::open(&self.data);
+        let mut unneeded: BTreeSet<Digest> = BTreeSet::new();
         for record in &gone {
+            unneeded.extend(record.blobs.iter().chain(&record.manifests).chain([&record.id]).cloned());
             let unused = |l: &&Digest| !keep.layers.contains(l) && !leased.contains(l);
             for layer in record.layers.iter().filter(unused) {
                 let bytes = layers.record(layer).map_or(0, |record| record.report.bytes);
+                let blob = layers.blob(layer);
                 if layers.retire(layer)?.is_some() {
                     report.bytes += bytes;
+                    unneeded.extend(blob.map(|blob| blob.digest));
                 }
             }
-            let contents = record
-                .blobs
-                .iter()
-                .chain(&record.manifests)
-                .chain([&record.id]);
-            for blob in contents.filter(|b| !keep.blobs.contains(b) && !leased.contains(*b)) {
-                report.bytes += fs::metadata(self.blobs.path(blob)).map_or(0, |m| m.len());
-                self.blobs.remove(blob)?;
-            }
         }
+        report.bytes += self.remove_blobs(unneeded, &records, &leased)?;
         Ok(())
     }
+
+    /// Removes those of some blobs that nothing needs, and returns their bytes.
+    fn remove_blobs(
+        &self,
+        unneeded: impl IntoIterator<Item = Digest>,
+        records: &[ImageRecord],
+        leased: &BTreeSet<Digest>,
+    ) -> Result<u64, StoreError> {
+        let keep = Referenced::by(records);
+        let of_layers = blobs_of(&LayerStore::open(&self.data))?;
+        let mut bytes = 0;
+        for blob in unneeded {
+            if keep.blobs.contains(&blob) || leased.contains(&blob) || of_layers.contains(&blob) {
+                continue;
+            }
+            bytes += fs::metadata(self.blobs.path(&blob)).map_or(0, |m| m.len());
+            self.blobs.remove(&blob)?;
+        }
+        Ok(bytes)
+    }
+}
+
+/// The blobs that hold the archives of layers that are here, whoever keeps those: an image, a container, the build cache.
+fn blobs_of(layers: &LayerStore) -> Result<BTreeSet<Digest>, StoreError> {
+    Ok(layers.list()?.iter().filter_map(|layer| layers.blob(layer)).map(|blob| blob.digest).collect())
 }
 
 /// What a set of records refers to.

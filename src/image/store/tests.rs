@@ -2,7 +2,7 @@
 
 use super::super::blobs::Begin;
 use super::*;
-use crate::image::layers::{Claim, LayerStore};
+use crate::image::layers::{Claim, LayerBlob, LayerStore};
 use crate::image::unpack::UnpackReport;
 
 struct Scratch(PathBuf);
@@ -192,7 +192,41 @@ fn blobs_resume_and_wait() {
     assert!(waiter.join().unwrap());
     assert_eq!(store.blobs().read(&digest, 10).unwrap().unwrap(), b"whole");
     assert!(store.blobs().read(&digest, 4).unwrap().is_none());
+    assert_eq!(store.blobs().list().unwrap().len(), 1, "who asks for too little takes nothing away");
+    fs::write(store.blobs().path(&digest), "wrong").unwrap();
+    assert!(store.blobs().read(&digest, 10).unwrap().is_none());
     assert_eq!(store.blobs().list().unwrap().len(), 0);
+}
+
+#[test]
+fn a_layers_blob_stays_as_long_as_the_layer() {
+    let (_scratch, store) = scratch("layer-blob");
+    let layers = LayerStore::open(store.data());
+    let lower = Digest::of(b"base");
+    let make = || {
+        let record = image(&store, &["base"], "b", &["base"]);
+        let blob = LayerBlob { media_type: String::new(), digest: record.blobs[0].clone(), size: 4 };
+        layers.note_blob(&lower, &blob).unwrap();
+        blob.digest
+    };
+    let is_here = |blob: &Digest| store.blobs().open(blob, Some(4)).unwrap().is_some();
+    // An image, a pin and a container keep the layer, and so its blob.
+    let blob = make();
+    image(&store, &["base", "app"], "a", &["app"]);
+    store.remove("base", Removal::default(), &|_| None).unwrap();
+    assert!(is_here(&blob));
+    store.remove("app", Removal::default(), &|_| None).unwrap();
+    assert!(!is_here(&blob) && layers.blob(&lower).is_none());
+    let blob = make();
+    crate::image::lease::pin(store.data(), "step", &lower).unwrap();
+    store.remove("base", Removal::default(), &|_| None).unwrap();
+    store.collect(&|_| false).unwrap();
+    assert!(is_here(&blob));
+    crate::image::lease::unpin(store.data(), "step");
+    store.collect(&|layer| *layer == lower).unwrap();
+    assert!(is_here(&blob));
+    assert!(store.collect(&|_| false).unwrap() > 0);
+    assert!(!is_here(&blob));
 }
 
 #[test]

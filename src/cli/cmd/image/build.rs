@@ -137,7 +137,7 @@ $ kelp build -t registry.example/app:1 --push --cache-to type=registry,ref=regis
             return Ok(Exit::FAILED);
         }
         for output in &options.outputs {
-            if matches!(output, Output::Tar(None) | Output::Oci(None) | Output::Docker(None)) && ui::stdout_is_terminal() {
+            if output.is_stdout() && ui::stdout_is_terminal() {
                 return Err(UsageError::new("refusing to write an archive to a terminal: give --output a dest=FILE, or redirect").into());
             }
         }
@@ -248,7 +248,7 @@ fn finish(
         let text = format!("{:#}\n", metadata(built));
         std::fs::write(path, text).map_err(Error::io("write", path))?;
     }
-    let to_stdout = options.outputs.iter().any(|output| matches!(output, Output::Tar(None) | Output::Oci(None) | Output::Docker(None)));
+    let to_stdout = options.outputs.iter().any(Output::is_stdout);
     if let Some(image) = built.image.as_ref().filter(|_| !to_stdout) {
         if quiet {
             ui::line(image)?;

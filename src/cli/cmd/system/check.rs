@@ -26,7 +26,9 @@ impl Verb for CheckArgs {
     const OPERANDS: &'static str = "[OPTIONS]";
     const DESCRIPTION: &'static str = "\
 Every layer is hashed again as the archive it came as; one that lost files or bytes of them, by hand or by a failing disk, is \
-found. What somebody added to it, and modes he changed, are not. With --repair such a layer is fetched again from the registry its image came from.";
+found. What somebody added to it, and modes he changed, are not. \
+A layer whose archive is gone, so that it runs but cannot be saved, is found, too. With --repair both are fetched again from the registry the \
+image came from.";
     const EXAMPLES: &'static str = "\
 # After a crash of the machine
 $ kelp system check
@@ -43,6 +45,7 @@ $ kelp system check --repair";
                 Kind::Name => "name",
                 Kind::Blob => "blob",
                 Kind::Layer => "layer",
+                Kind::Archive => "archive of layer",
                 Kind::Image => "image",
                 Kind::Container => "container",
             };

@@ -13,6 +13,7 @@ use crate::spec::ShortNames;
 
 mod full_disk;
 mod hostile;
+mod kept;
 
 struct Scratch(PathBuf);
 
@@ -291,6 +292,19 @@ fn manifests_are_checked() {
         assert!(error.contains(expected), "{expected}: {error}");
     }
     assert_clean(&store);
+}
+
+#[test]
+fn refusals_are_told_in_the_words_of_the_registry() {
+    let fake = Fake::start();
+    fake.image("v1", "amd64", &[layer("a")]);
+    let (_scratch, store) = scratch("denied");
+    // Known by its name, it is asked about with HEAD first, whose answer has no words.
+    go(&store, &fake).unwrap();
+    let body = r#"{"errors":[{"code":"DENIED","message":"your plan has \u001b[31mended"}]}"#;
+    fake.hook(move |_, _| Some(Reply::new(403, body)));
+    let error = go(&store, &fake).unwrap_err().to_string();
+    assert!(error.contains("your plan has  [31mended"), "{error}");
 }
 
 #[test]
