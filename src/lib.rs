@@ -9,7 +9,8 @@
 //! 4. A [`monitor`] process, started before step 2 so that its namespace is ready by now, gets plan and descriptors in one
 //!    packet, and holds the container's lock from here on: that lock *is* "running".
 //! 5. [`runtime::launch`] clones the container's first process; [`runtime::init`] walks the plan in it and becomes the
-//!    program, or reports the step and errno that failed; the parent words the message.
+//!    program, or reports the step and errno that failed; the parent words the message. Until then the parent runs
+//!    errands for it on files of the user, who may have no id in there.
 //! 6. The monitor keeps streams and log, checks health, serves attach, exec and stop on its control socket, records the end before anyone
 //!    is told, restarts or removes.
 //!
@@ -51,6 +52,12 @@
 //! - **Networks are kept apart by routing rules**, and the one rule of nf_tables there is, masquerade, is sent over netlink
 //!   by [`network::masquerade`]: no program `nft` or `ip` is needed. slirp4netns knows 16 neighbours at once, so what leaves
 //!   must carry one address. Packets between containers of a network are bridged and never meet a filter.
+//! - **The store says where a container runs.** Locks and sockets are in a runtime directory, but a user may have several
+//!   (cron, su, a session that has ended), so the container's directory holds a link to it and names the monitor, which is
+//!   asked to make its part anew where that is gone. The user's namespace is found by the same links.
+//! - **Layers are named by their own digest, not by what they lie on**, so that images share them. Directories that a layer
+//!   says nothing of are the exception: where images differ in them, each has its own beside the layer ([`image`], adopt).
+//!   A layer notes the blob it came as; what another image's manifest claims of a blob is believed once it was read.
 //! - **A process that ended keeps no namespace**, also while nobody has reaped it: it could be entered, which is quicker than
 //!   making one, but a user who was granted more ids would go on without them.
 //! - **The holder keeps no file.** Monitors record the addresses of their containers and keep a connection to it; when it
