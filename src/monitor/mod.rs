@@ -240,7 +240,10 @@ impl Monitor {
         if inode(std::fs::metadata(run.join("lock"))) == inode(self.lock.file().metadata()) {
             return;
         }
-        let Ok(lock) = Containers::new(&self.paths).lock(&self.start.id) else { return };
+        // Who asks may hold it for a moment.
+        let begun = Instant::now();
+        let patience = std::time::Duration::from_secs(1);
+        let Ok(lock) = Containers::new(&self.paths).wait_lock(&self.start.id, || begun.elapsed() > patience) else { return };
         let Ok(listener) = listen(&run) else { return };
         (self.lock, self.listener) = (lock, listener);
         drop(crate::state::files::write_json(&run.join("run.json"), &self.record));

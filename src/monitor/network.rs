@@ -203,9 +203,16 @@ impl Monitor {
             }
         }
         net.plug = None;
-        let (plug, leases) = Plug::attach(&self.paths.run, netns, member, &wishes)?;
+        let (plug, leases) = Plug::attach(&self.network_run(), netns, member, &wishes)?;
         (net.plug, net.leases) = (Some(plug), leases);
         Ok(())
+    }
+
+    /// Where the networks' holder is, or is to be.
+    fn network_run(&self) -> std::path::PathBuf {
+        // A store that cannot be written has no container but this one's.
+        drop(self.paths.claim_network_run());
+        self.paths.network_run()
     }
 
     /// Without the record the container comes back with other addresses; it runs all the same.
@@ -249,11 +256,12 @@ impl Monitor {
                 return Reply::Ok;
             }
         };
+        let run = self.network_run();
         let Some(running) = &mut self.running else { return error("the container is not running".to_owned()) };
         let net = running.network.get_or_insert_default();
         let connected = match &net.plug {
             Some(plug) => plug.connect(netns.as_fd(), &wish).map(|lease| net.leases.push(lease)),
-            None => Plug::attach(&self.paths.run, netns.as_fd(), member, std::slice::from_ref(&wish)).map(|(plug, leases)| {
+            None => Plug::attach(&run, netns.as_fd(), member, std::slice::from_ref(&wish)).map(|(plug, leases)| {
                 (net.plug, net.leases) = (Some(plug), leases);
             }),
         };

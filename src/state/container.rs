@@ -190,13 +190,14 @@ impl<'a> Containers<'a> {
             return Ok(running(run));
         }
         let last = self.last_start(id);
+        // Also when the latest run has ended: a restart policy may be about to begin another one.
+        if let Some(run) = if locked { None } else { self.recall(id, &last) } {
+            return Ok(running(run));
+        }
         match exit() {
             Ok(Some(record)) if record.finished >= last.time => Ok(Status::Exited(record)),
             Ok(other) if last.time == 0 => Ok(other.map_or(Status::Created, Status::Exited)),
-            Ok(_) | Err(StateError::Damaged { .. }) if !locked => match self.recall(id, &last) {
-                Some(run) => Ok(running(run)),
-                None => Ok(Status::Exited(lost(last.time))),
-            },
+            Ok(_) | Err(StateError::Damaged { .. }) if !locked => Ok(Status::Exited(lost(last.time))),
             Ok(other) => Ok(other.map_or(Status::Created, Status::Exited)),
             Err(error) => Err(error),
         }
@@ -234,7 +235,7 @@ impl<'a> Containers<'a> {
     /// A container whose lock nobody holds may run all the same: its runtime directory was removed, at a logout or by who
     /// cleans /tmp. Its monitor is asked to come back, to the caller's runtime directory.
     fn recall(&self, id: &str, last: &LastStart) -> Option<RunRecord> {
-        let monitor = last.monitor.filter(|monitor| live::alive(*monitor))?;
+        let monitor = last.monitor.filter(|monitor| live::works(*monitor))?;
         self.paths.claim_run(id).ok()?;
         crate::sys::process::kill(monitor.pid, RECALL);
         for _ in 0..RECALL_TRIES {
@@ -242,7 +243,7 @@ impl<'a> Containers<'a> {
             if let Some(run) = self.run_record(id).filter(|_| self.is_locked(id)) {
                 return Some(run);
             }
-            if !live::alive(monitor) {
+            if !live::works(monitor) {
                 break;
             }
         }

@@ -57,11 +57,24 @@ impl Paths {
     /// The directory of one container's volatile part. Short, since a socket lives in it. The store says where it is: who
     /// comes from cron, `su` or another session may have another runtime directory than who started the container.
     pub fn container_run(&self, id: &str) -> PathBuf {
-        let own = self.own_container_run(id);
-        match std::fs::read_link(self.run_link(id)) {
-            Ok(other) if other != own && other.is_dir() => other,
-            _ => own,
-        }
+        led(&self.run_link(id)).unwrap_or_else(|| self.own_container_run(id))
+    }
+
+    /// The runtime directory of the user networks: of all that use this store the same.
+    pub fn network_run(&self) -> PathBuf {
+        led(&self.network_link()).unwrap_or_else(|| self.run.clone())
+    }
+
+    /// Makes this runtime directory that of the user networks, unless there is another one.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn claim_network_run(&self) -> Result<(), StateError> {
+        claim(&self.run, &self.network_link())
+    }
+
+    fn network_link(&self) -> PathBuf {
+        self.data.join("networks-run")
     }
 
     /// Makes this runtime directory the container's, unless it has another one that is there.
@@ -69,19 +82,7 @@ impl Paths {
     /// # Errors
     /// A store that cannot be written.
     pub fn claim_run(&self, id: &str) -> Result<(), StateError> {
-        let (own, link) = (self.own_container_run(id), self.run_link(id));
-        match std::fs::read_link(&link) {
-            Ok(there) if there.is_dir() => return Ok(()),
-            Ok(there) if there != own => drop(std::fs::remove_file(&link)),
-            _ => {}
-        }
-        // A link that leads to nothing would mean everybody's own directory.
-        super::files::make_private_dir(&own)?;
-        match std::os::unix::fs::symlink(&own, &link) {
-            // Ours, or somebody was faster and theirs holds.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            other => other.map_err(StateError::io("create link", &link)),
-        }
+        claim(&self.own_container_run(id), &self.run_link(id))
     }
 
     fn own_container_run(&self, id: &str) -> PathBuf {
@@ -140,6 +141,30 @@ fn runtime_dir() -> Result<PathBuf, StateError> {
     match home {
         Some(path) if super::files::make_private_dir(&path).is_ok() && is_private(&path, uid) => Ok(path),
         _ => Err(StateError::NoRuntimeDir(last)),
+    }
+}
+
+/// Where a link of the store leads, if that is ours: who else could be there after our directory was removed would answer
+/// for our containers.
+fn led(link: &Path) -> Option<PathBuf> {
+    let uid = rustix::process::geteuid().as_raw();
+    std::fs::read_link(link).ok().filter(|there| is_private(there, uid))
+}
+
+/// Makes a link of the store lead to `own`, unless it leads somewhere already.
+fn claim(own: &Path, link: &Path) -> Result<(), StateError> {
+    if led(link).is_some() {
+        return Ok(());
+    }
+    // A link that leads to nothing would mean everybody's own directory.
+    super::files::make_private_dir(own)?;
+    if std::fs::read_link(link).is_ok_and(|there| there != own) {
+        drop(std::fs::remove_file(link));
+    }
+    match std::os::unix::fs::symlink(own, link) {
+        // Ours, or somebody was faster and theirs holds.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map_err(StateError::io("create link", link)),
     }
 }
 

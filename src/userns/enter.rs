@@ -123,7 +123,8 @@ fn find_live(run: &Path) -> Option<OwnedFd> {
 }
 
 /// Processes known to be in A, with their start times: recorded ones, else monitors of this runtime directory, else those of
-/// containers that were started with another one.
+/// containers that were started with another one, else, where nothing has been recorded since it was made, all that the
+/// store names: it may have been removed under them.
 fn known(run: &Path) -> impl Iterator<Item = (i32, u64)> {
     let entries = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let here = run.join("c");
@@ -133,7 +134,18 @@ fn known(run: &Path) -> impl Iterator<Item = (i32, u64)> {
         fs::read_link(container.join("run")).ok().filter(|run| !run.starts_with(&here))
     });
     let monitors = std::iter::once(own).flat_map(entries).chain(elsewhere).filter_map(|dir| monitor(&dir.join("run.json")));
-    recorded(run).into_iter().chain(monitors)
+    let is_new = !run.join("userns").exists();
+    let store = STORE.get().filter(|_| is_new).map(|store| store.join("containers"));
+    let named = store.into_iter().flat_map(entries).filter_map(|container| started(&container.join("started")));
+    recorded(run).into_iter().chain(monitors).chain(named)
+}
+
+/// The monitor that a start has left word of in the store, in this boot.
+fn started(file: &Path) -> Option<(i32, u64)> {
+    let text = fs::read_to_string(file).ok()?;
+    let mut words = text.split_ascii_whitespace().skip(1);
+    let monitor = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    (words.next()? == identity::boot_id()).then_some(monitor)
 }
 
 /// The monitor a run record tells of.

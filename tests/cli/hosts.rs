@@ -80,6 +80,75 @@ fn containers_are_found_from_another_session() {
     kelp.nothing_left();
 }
 
+/// Removes the runtime directory as a logout does; the next login makes an empty one.
+fn log_out(kelp: &Kelp) {
+    std::fs::remove_dir_all(kelp.runtime()).unwrap();
+    std::fs::create_dir_all(kelp.runtime()).unwrap();
+    std::fs::set_permissions(kelp.runtime(), PermissionsExt::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn one_network_for_all_sessions() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    let other = kelp.work().join("other run");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::set_permissions(&other, PermissionsExt::from_mode(0o700)).unwrap();
+    kelp.ok(["network", "create", "app"]);
+    let up = |name: &str, run: &Path| {
+        let args = ["run", "-d", "--name", name, "--network", "app", "busybox", "sleep", "1000"];
+        kelp.cmd(args).env("XDG_RUNTIME_DIR", run).output().success();
+        kelp.inspect(name, "{{.NetworkSettings.Networks.app.IPAddress}}")
+    };
+    let own = kelp.runtime();
+    let mut addresses = vec![up("a", &own), up("b", &other), up("c", &own)];
+    kelp.run(["exec", "a", "ping", "-c", "1", "-W", "5", "b"]).success();
+    kelp.run(["resolve", "b"]).success();
+    // Whatever comes first after a logout meets what is there.
+    log_out(&kelp);
+    addresses.push(up("d", &own));
+    kelp.run(["exec", "a", "ping", "-c", "1", "-W", "5", "d"]).success();
+    kelp.run(["exec", "d", "ping", "-c", "1", "-W", "5", "a"]).success();
+    for first in [&["cp", "a:/etc/hostname", "x"][..], &["run", "--rm", "--network", "container:a", "busybox", "true"], &["export", "-o", "x.tar", "a"]] {
+        log_out(&kelp);
+        kelp.run(first).success();
+    }
+    addresses.sort();
+    addresses.dedup();
+    assert_eq!(addresses.len(), 4, "{addresses:?}");
+    kelp.ok(["rm", "-f", "-t", "0", "a", "b", "c", "d"]);
+    kelp.no_process_left();
+}
+
+#[test]
+fn a_restart_that_is_due_survives_a_logout() {
+    let kelp = Kelp::busybox();
+    let go = kelp.work().join("go");
+    let mount = format!("{}:/h", kelp.work().display());
+    kelp.detached(&["--name", "again", "--restart", "always", "--network", "none", "-v", &mount, "busybox", "sh", "-c", "[ -e /h/go ] && exec sleep 999; exit 3"]);
+    kelp.wait_state("again", "restarting");
+    log_out(&kelp);
+    kelp.run(["rm", "again"]).failure();
+    log_out(&kelp);
+    std::fs::write(&go, "").unwrap();
+    kelp.ok(["start", "again"]);
+    kelp.wait_state("again", "running");
+    assert_eq!(crate::support::leftovers::show(&kelp.processes()).matches("sleep 999").count(), 1);
+    log_out(&kelp);
+    kelp.ok(["stop", "-t", "0", "again"]);
+    kelp.no_process_left();
+    // Somebody else's directory in the place of one that is gone is not believed.
+    let theirs = kelp.open_dir("theirs");
+    let run = kelp.data().join("containers").join(kelp.inspect("again", "{{.Id}}")).join("run");
+    std::fs::remove_file(&run).unwrap();
+    std::os::unix::fs::symlink(&theirs, &run).unwrap();
+    std::fs::write(theirs.join("lock"), "").unwrap();
+    std::fs::remove_file(&go).unwrap();
+    assert_eq!(kelp.inspect("again", "{{.State.Status}}"), "exited");
+    kelp.ok(["rm", "again"]);
+    assert!(theirs.join("lock").exists());
+}
+
 fn at_home(home: &Path) -> impl Fn(Cmd) -> Cmd + '_ {
     move |cmd| {
         cmd.env("HOME", home)

@@ -57,7 +57,7 @@ pub(super) fn finish(asked: Asked) -> Result<Option<std::path::PathBuf>, Error> 
 /// container, whose cgroup goes with all that is in it. Done after a container was started in a cgroup of its own; where it
 /// fails, the next container's start tries again, and until then a holder that goes with its scope is started anew.
 pub(super) fn free_holder(engine: &Engine) {
-    let Ok(pid) = crate::network::holder::client::pid(&engine.paths.run) else { return };
+    let Ok(pid) = crate::network::holder::client::pid(&engine.paths.network_run()) else { return };
     let own = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     let in_container = own.lines().any(|line| line.starts_with("0::") && line.contains("/kelp-") && !line.contains("/kelp-networks-"));
     if in_container {

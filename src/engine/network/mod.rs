@@ -175,7 +175,7 @@ pub fn update(engine: &Engine, name: &str, add: &[IpAddr], drop: &[IpAddr]) -> R
         }
     }
     networks.write(&network)?;
-    client::update(&engine.paths.run, &network).map_err(holder)
+    client::update(&engine.paths.network_run(), &network).map_err(holder)
 }
 
 fn holder(error: HolderError) -> Error {
@@ -187,7 +187,7 @@ fn holder(error: HolderError) -> Error {
 /// # Errors
 /// Nobody has that name.
 pub fn resolve(engine: &Engine, name: &str) -> Result<Vec<client::FoundName>, Error> {
-    match client::resolve(&engine.paths.run, name) {
+    match client::resolve(&engine.paths.network_run(), name) {
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) | Err(HolderError::None) => Err(Error::NotFound { what: "name", name: name.to_owned() }),
         Err(error) => Err(holder(error)),

@@ -46,7 +46,7 @@ pub fn unshare(engine: &Engine, command: &[OsString], network: bool) -> Error {
 /// asked of the network's own server: one of the host's loopback cannot be reached from there.
 fn enter_network(engine: &Engine) -> Result<(), Error> {
     let failed = |what: &str, reason: String| Error::Runtime { message: format!("cannot {what}: {reason}"), hint: None };
-    let (netns, connection) = client::visit(&engine.paths.run).map_err(|error| failed("enter the user networks", error.to_string()))?;
+    let (netns, connection) = client::visit(&engine.paths.network_run()).map_err(|error| failed("enter the user networks", error.to_string()))?;
     let entered = process::setns(netns.as_fd(), process::NEWNET).and_then(|()| rustix::io::fcntl_setfd(&connection, rustix::io::FdFlags::empty()));
     entered.map_err(|errno| failed("enter the user networks", errno.to_string()))?;
     std::mem::forget(connection);
