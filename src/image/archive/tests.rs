@@ -299,7 +299,13 @@ fn a_layer_without_a_record_is_saved_from_its_blob() {
     let scratch = Scratch::new();
     let images = scratch.store("s");
     let layers = LayerStore::open(images.data());
-    let low = layer(&[("a", "low")]);
+    // Of files that are the caller's, as all are that this process unpacks.
+    let files = scratch.0.join("files");
+    fs::create_dir(&files).unwrap();
+    fs::write(files.join("a"), "low").unwrap();
+    let mut low = TarWriter::new(Vec::new());
+    low.tree(fs::File::open(&files).unwrap().as_fd(), &TreeOptions { layer: true, ..TreeOptions::default() }).unwrap();
+    let low = low.finish().unwrap();
     let id = Digest::of(&low);
     let packed = gzip(&low);
     // As a pull leaves it: blob, manifest and tree.
