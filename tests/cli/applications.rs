@@ -124,6 +124,7 @@ fn a_client_on_another_machine_is_in_the_servers_log() {
          for flags in '' '--network app'; do \
             kelp run -d --name web $flags -p 8080:80 busybox httpd -f -v -p 80 -h /var/www >/dev/null; \
             for i in 1 2 3 4 5 6 7 8 9 10; do nsenter -t $other -n busybox wget -q -O - http://198.51.100.1:8080/index.html && break; sleep 0.3; done; \
+            for i in 1 2 3 4 5 6 7 8 9 10; do kelp logs web 2>&1 | grep -q response && break; sleep 0.1; done; \
             kelp logs web 2>&1; kelp rm -f -t 0 web >/dev/null; \
          done; kill $other",
         kelp = crate::support::program().display()
