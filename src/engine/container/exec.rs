@@ -34,7 +34,7 @@ pub fn exec(engine: &Engine, name: &str, options: &ExecOptions) -> Result<Option
     let (record, socket) = connect(engine, name)?;
     let mut terminal = Terminal::open(options.tty && !options.detach, options.interactive)?;
     let process = process_of(engine, &record, options, terminal.size())?;
-    let keys = keys(engine, &record, options.detach_keys.as_deref())?;
+    let keys = keys(engine, options.detach_keys.as_deref())?;
     let (ours, theirs) = streams(options)?;
     let preserved = preserved(options.preserve_fds)?;
     let request = Request::Exec { process: Box::new(process.clone()), detach: options.detach, preserved: preserved.len() };
