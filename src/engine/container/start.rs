@@ -131,7 +131,7 @@ pub(super) fn begin(
     let _lock = auto.then(|| choose_lock(engine)).transpose()?;
     let orders = |map: &IdMap| {
         let ids = match record.spec.namespaces.user {
-            UserNamespaceMode::Auto { size } => Some(idmap::choose(engine, map, size)?),
+            UserNamespaceMode::Auto { size } => Some(idmap::choose(engine, map, size, &idmap::Need::of(engine, record, layers))?),
             _ => None,
         };
         plan::start(engine, record, layers, map, Wishes { ids, ..wishes }).map_err(|error| {
