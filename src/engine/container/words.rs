@@ -106,11 +106,15 @@ pub(super) fn exec(failure: &Failure, process: &Process, map: IdMap) -> Error {
 fn no_such_id(user: &str, map: &IdMap) -> String {
     let count = |extents: &[Extent]| extents.iter().map(|extent| u64::from(extent.count)).sum::<u64>();
     let ids = user.split(|c: char| !c.is_ascii_digit()).filter_map(|id| id.parse::<u64>().ok());
+    // Where root is the user themselves, that one id stands alone, and all the others are there already.
+    let advice = if map.uids.iter().any(|extent| extent.inside == 0 && extent.count > 1) {
+        format!("; --userns auto:size={} would give it one, if you have as many", ids.max().map_or(1, |id| id + 1))
+    } else {
+        String::new()
+    };
     format!(
-        "cannot run as user {user}: no such id among the {} of this container; --userns auto:size={} would give it one, if you \
-         have as many (see `kelp info`)",
-        count(&map.uids).min(count(&map.gids)),
-        ids.max().map_or(1, |id| id + 1)
+        "cannot run as user {user}: no such id among the {} of this container{advice} (see `kelp info`)",
+        count(&map.uids).min(count(&map.gids))
     )
 }
 
