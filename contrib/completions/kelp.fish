@@ -153,7 +153,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand run" -l log-driver -d 'Keep ou
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and has no buffer that could lose lines, so blocking and non-blocking are the same' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l restart -d 'Start it again when it ends: no, on-failure[:N], always, unless-stopped' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l stop-signal -d 'Signal that asks it to end' -r
-complete -c kelp -n "__fish_kelp_using_subcommand run" -l stop-timeout -d 'Seconds it has to end before it is killed' -r
+complete -c kelp -n "__fish_kelp_using_subcommand run" -l stop-timeout -d 'Seconds it has to end before it is killed; -1 waits for ever' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l timeout -d 'Kill it after so many seconds' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l cidfile -d 'Write the container\'s id to this new file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l pidfile -d 'Write the pid of the container\'s process to this file' -r -F
@@ -302,7 +302,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand create" -l log-driver -d 'Keep
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and has no buffer that could lose lines, so blocking and non-blocking are the same' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l restart -d 'Start it again when it ends: no, on-failure[:N], always, unless-stopped' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l stop-signal -d 'Signal that asks it to end' -r
-complete -c kelp -n "__fish_kelp_using_subcommand create" -l stop-timeout -d 'Seconds it has to end before it is killed' -r
+complete -c kelp -n "__fish_kelp_using_subcommand create" -l stop-timeout -d 'Seconds it has to end before it is killed; -1 waits for ever' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l timeout -d 'Kill it after so many seconds' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l cidfile -d 'Write the container\'s id to this new file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l pidfile -d 'Write the pid of the container\'s process to this file' -r -F
@@ -793,7 +793,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and has no buffer that could lose lines, so blocking and non-blocking are the same' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l restart -d 'Start it again when it ends: no, on-failure[:N], always, unless-stopped' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-signal -d 'Signal that asks it to end' -r
-complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-timeout -d 'Seconds it has to end before it is killed' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-timeout -d 'Seconds it has to end before it is killed; -1 waits for ever' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l timeout -d 'Kill it after so many seconds' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l cidfile -d 'Write the container\'s id to this new file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l pidfile -d 'Write the pid of the container\'s process to this file' -r -F
@@ -1019,7 +1019,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l log-opt -d 'max-size=SIZE, max-file=N, labels=KEY,…, env=NAME,…, tag=TEXT, path=FILE or mode=MODE: the log is on this host and has no buffer that could lose lines, so blocking and non-blocking are the same' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l restart -d 'Start it again when it ends: no, on-failure[:N], always, unless-stopped' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-signal -d 'Signal that asks it to end' -r
-complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-timeout -d 'Seconds it has to end before it is killed' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-timeout -d 'Seconds it has to end before it is killed; -1 waits for ever' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l timeout -d 'Kill it after so many seconds' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l cidfile -d 'Write the container\'s id to this new file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l pidfile -d 'Write the pid of the container\'s process to this file' -r -F

@@ -88,6 +88,8 @@ fn command_lines_ask_for_what_they_say() {
 fn what_is_refused_and_why() {
     for (line, reason) in [
         ("", "requires an argument: IMAGE"),
+        ("--uts host --hostname h x", "conflicting options: --hostname and --uts of another"),
+        ("--uts host --domainname d x", "conflicting options: --domainname and --uts of another"),
         ("--rm --restart always x", "conflicting options: --rm and --restart"),
         ("--rmi --restart always x", "conflicting options: --rmi and --restart"),
         ("-d -a stdout x", "conflicting options: --attach and --detach"),

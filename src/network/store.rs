@@ -26,6 +26,12 @@ const RESERVED: &[&str] = &["bridge", "default", "private", "host", "none", "con
 /// The networks slirp4netns makes for the holder; none of ours may be in them.
 const OWN: [&str; 2] = ["10.0.2.0/24", "fd00::/64"];
 
+/// Addresses that mean something to the system: this host, link-local, multicast, IPv4 in IPv6 (compatible, mapped, NAT64).
+const SPECIAL: [&str; 10] = [
+    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3",
+    "::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "fe80::/10", "ff00::/8",
+];
+
 /// A user network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -450,13 +456,8 @@ fn check_subnet(subnet: Subnet, taken: &[(&str, Subnet)]) -> Result<(), String> 
     if let Some((other, _)) = taken.iter().find(|(_, other)| other.overlaps(subnet)) {
         return Err(format!("the subnet {subnet} overlaps that of network {other}"));
     }
-    let ip = subnet.address();
-    let special = match ip {
-        IpAddr::V4(ip) => ip.octets()[0] == 0 || ip.octets()[0] >= 224 || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    };
-    let own = |text: &str| text.parse().is_ok_and(|own: Subnet| own.overlaps(subnet));
-    if ip.is_loopback() || ip.is_multicast() || special || OWN.into_iter().any(own) {
+    let meets = |text: &str| text.parse().is_ok_and(|other: Subnet| other.overlaps(subnet));
+    if OWN.into_iter().chain(SPECIAL).any(meets) {
         return Err(format!("the subnet {subnet} is in use by the system; choose another"));
     }
     Ok(())
@@ -543,6 +544,13 @@ mod tests {
             (NewNetwork { subnets: net("169.254.1.0/24"), ..named("n") }, "in use by the system"),
             (NewNetwork { subnets: net("fe80::/64"), ..named("n") }, "in use by the system"),
             (NewNetwork { subnets: net("fd00::/48"), ..named("n") }, "in use by the system"),
+            (NewNetwork { subnets: net("224.0.0.0/8"), ..named("n") }, "in use by the system"),
+            (NewNetwork { subnets: net("250.1.0.0/16"), ..named("n") }, "in use by the system"),
+            (NewNetwork { subnets: net("::/120"), ..named("n") }, "in use by the system"),
+            (NewNetwork { subnets: net("ff02::/64"), ..named("n") }, "in use by the system"),
+            (NewNetwork { subnets: net("::ffff:10.0.0.0/104"), ..named("n") }, "in use by the system"),
+            (NewNetwork { subnets: net("64:ff9b::/96"), ..named("n") }, "in use by the system"),
+            (NewNetwork { subnets: net("64:ff9b:1:5::/64"), ..named("n") }, "in use by the system"),
             (NewNetwork { subnets: net("10.5.0.0/24"), gateways: vec!["10.5.0.255".parse().unwrap()], ..named("n") }, "first or last address"),
             (NewNetwork { subnets: net("10.5.0.0/24"), gateways: vec!["10.5.0.0".parse().unwrap()], ..named("n") }, "first or last address"),
             (NewNetwork { gateways: vec!["10.5.0.1".parse().unwrap()], ..named("n") }, "not in its subnet"),

@@ -215,11 +215,17 @@ pub(super) fn become_program<T>(
     let all = caps::known();
     caps::set(all, all, 0).map_err(at(Step::Caps))?;
     let (uid, gid) = real_ids(program, identity);
+    let other = |errno| Failure { detail: format!("{}:{}", identity.uid, identity.gid), ..Failure::new(Step::Ids, errno) };
     // A single-id namespace has no groups to choose from; there is nothing to drop either.
     if program.one_id.is_none() && !program.groups.iter().any(|group| group == KEEP_GROUPS) {
-        process::set_groups(&identity.groups).map_err(at(Step::Ids))?;
+        process::set_groups(&identity.groups).map_err(|errno| {
+            // One of them is not mapped: the highest, in all likelihood.
+            let highest = identity.groups.iter().max().filter(|highest| **highest > identity.uid.max(identity.gid));
+            let group = highest.map_or(String::new(), |group| format!(" in group {group}"));
+            let failure = other(errno);
+            Failure { detail: failure.detail + &group, ..failure }
+        })?;
     }
-    let other = |errno| Failure { detail: format!("{}:{}", identity.uid, identity.gid), ..Failure::new(Step::Ids, errno) };
     let one = program.one_id.as_ref().map(|one| one.for_user(identity.uid, identity.gid).ok_or_else(|| other(Errno::INVAL)));
     let one = one.transpose()?;
     process::set_ids(uid, gid).map_err(other)?;

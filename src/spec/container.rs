@@ -414,7 +414,7 @@ pub struct LifecycleSpec {
     pub restart: RestartPolicy,
     /// `--stop-signal`, as typed.
     pub stop_signal: Option<String>,
-    /// `--stop-timeout`, seconds; default 10.
+    /// `--stop-timeout`, seconds; default 10, `u32::MAX` is for ever.
     pub stop_timeout: Option<u32>,
     /// `--timeout`, seconds the container may run; 0 or none is for ever.
     pub timeout: Option<u32>,
@@ -426,7 +426,7 @@ pub struct LifecycleSpec {
     pub monitor_pid_file: Option<PathBuf>,
     /// `--cidfile`.
     pub cid_file: Option<PathBuf>,
-    /// `--detach-keys`, as typed.
+    /// `--detach-keys` of the `run` that makes it, as typed; other commands have their own.
     pub detach_keys: Option<String>,
 }
 

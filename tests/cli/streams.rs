@@ -273,6 +273,28 @@ fn detach_and_attach_again() {
     kelp.no_process_left();
 }
 
+/// As with docker: what other commands detach on is theirs to say, or the configuration's.
+#[test]
+fn detach_keys_are_those_of_one_command() {
+    let kelp = Kelp::busybox();
+    let mut pty = kelp.pty(["run", "-it", "--name", "c", "--detach-keys", "ctrl-a,d", "busybox", "sh"]);
+    pty.expect("# ");
+    pty.send("\x01d");
+    assert_eq!(pty.end(), 0);
+    let mut pty = kelp.pty(["attach", "c"]);
+    pty.send("\recho $((40 + 2))\r");
+    pty.expect("42");
+    pty.send("\x10\x11");
+    assert_eq!(pty.end(), 0);
+    let mut pty = kelp.pty(["exec", "-it", "c", "sh"]);
+    pty.expect("# ");
+    pty.send("\x01d");
+    pty.send("\recho $((50 + 2))\r");
+    pty.expect("52");
+    pty.send("\x10\x11");
+    assert_eq!(pty.end(), 0);
+}
+
 #[test]
 fn attach_without_a_terminal() {
     let kelp = Kelp::busybox();

@@ -217,3 +217,26 @@ fn containers_without_the_user_have_volumes_too() {
         kelp.run(["unshare", "rm", "-r", dir.to_str().unwrap()]).success();
     }
 }
+
+/// `--userns auto` counts the ids of the image's users, and says what is missing where it was told a number.
+#[test]
+fn auto_takes_as_many_ids_as_the_image_has_users() {
+    needs!("fuse");
+    let kelp = Kelp::busybox();
+    let script = "echo app:x:1500:1500::/:/bin/sh >>/etc/passwd; mkdir -m 2750 /data; chown 1500:1500 /data";
+    kelp.run(["run", "--name", "base", "--network", "none", "busybox", "sh", "-c", script]).success();
+    kelp.ok(["commit", "--change", "VOLUME /data", "--change", "USER app", "base", "app"]);
+    let run = |mode: &str, flags: &[&str], image: &str, command: &[&str]| {
+        kelp.run([&["run", "--rm", "--network", "none", "--userns", mode], flags, &[image], command].concat())
+    };
+    let ids: &[&str] = &["sh", "-c", "awk '{ print $3 }' /proc/self/uid_map | head -n 1; id -u; stat -c '%u %a' /data; touch /data/f && echo made"];
+    run("auto", &[], "app", ids).success().stdout("1501\n1500\n1500 2750\nmade");
+    let ids: &[&str] = &["sh", "-c", "awk '{ print $3 }' /proc/self/uid_map; id -u"];
+    run("auto", &[], "busybox", ids).success().stdout("1024\n0");
+    run("auto", &["-u", "3000:3001"], "busybox", ids).success().stdout("3002\n3000");
+    run("auto:size=1024", &[], "app", ids).code(125).stderr_has("id 1500 of user app").stderr_has("auto:size=1501");
+    run("auto:size=50", &["-u", "50"], "busybox", ids).code(125).stderr_has("would have 50 ids; give --userns auto:size=51");
+    kelp.detached(&["--userns", "auto", "--name", "c", "busybox", "sleep", "1000"]);
+    kelp.run(["exec", "-u", "2000", "c", "true"]).failure().stderr_has("among the 1024").stderr_has("auto:size=2001");
+    kelp.run(["exec", "-u", "0:2000", "c", "true"]).failure().stderr_has("auto:size=2001");
+}

@@ -109,8 +109,11 @@ impl ContainerFlags {
         log.apply(&mut spec.logging, around)?;
         lifecycle.apply(&mut spec.lifecycle, around)?;
         health.apply(&mut spec.health)?;
-        if spec.network.hostname.is_some() && matches!(spec.namespaces.uts, NamespaceMode::Host | NamespaceMode::Container(_)) {
-            return Err(UsageError::conflict("--hostname", "--uts of another"));
+        if matches!(spec.namespaces.uts, NamespaceMode::Host | NamespaceMode::Container(_)) {
+            let given = [("--hostname", &spec.network.hostname), ("--domainname", &spec.network.domainname)];
+            if let Some((flag, _)) = given.into_iter().find(|(_, name)| name.is_some()) {
+                return Err(UsageError::conflict(flag, "--uts of another"));
+            }
         }
         spec.image = if rootfs { rootfs_source(&image, around) } else { ImageSource::Image(image) };
         let create = CreateOptions { pull: registry.read(("--pull", pull))?, replace };

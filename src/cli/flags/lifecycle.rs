@@ -19,9 +19,9 @@ pub(crate) struct LifecycleFlags {
     /// Signal that asks it to end
     #[arg(long, value_name = "SIGNAL")]
     stop_signal: Option<String>,
-    /// Seconds it has to end before it is killed
+    /// Seconds it has to end before it is killed; -1 waits for ever
     #[arg(long, value_name = "SECONDS")]
-    stop_timeout: Option<u32>,
+    stop_timeout: Option<i64>,
     /// Kill it after so many seconds
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u32>,
@@ -45,7 +45,7 @@ impl LifecycleFlags {
             return Err(UsageError::conflict("--rm", "--restart"));
         }
         spec.stop_signal = stop_signal;
-        spec.stop_timeout = stop_timeout;
+        spec.stop_timeout = stop_timeout.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
         spec.timeout = timeout.filter(|seconds| *seconds > 0);
         let absolute = |path: Option<PathBuf>| path.as_deref().map(|path: &Path| around.absolute(path));
         spec.cid_file = absolute(cidfile);

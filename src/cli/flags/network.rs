@@ -121,7 +121,7 @@ impl NetworkFlags {
             return Err(UsageError::value("--hostname", name, "letters, digits, '-' and '.', 64 at most"));
         }
         spec.hostname = hostname;
-        spec.domainname = domainname;
+        spec.domainname = domainname.filter(|name| !name.is_empty());
         spec.add_hosts = add_host.iter().map(|text| host_line(text)).collect::<Result<_, _>>()?;
         if let Some(text) = host_access {
             spec.host_access = text.parse().map_err(|reason| UsageError::value("--host-access", &text, reason))?;

@@ -76,10 +76,9 @@ impl Drop for Terminal {
     }
 }
 
-/// The detach keys of a container, as bytes; empty turns them off.
-pub(super) fn keys(engine: &Engine, record: &ContainerRecord, asked: Option<&str>) -> Result<Vec<u8>, Error> {
+/// The detach keys of one command, as bytes; empty turns them off. As with docker, those given to `run` are `run`'s alone.
+pub(super) fn keys(engine: &Engine, asked: Option<&str>) -> Result<Vec<u8>, Error> {
     let text = asked
-        .or(record.spec.lifecycle.detach_keys.as_deref())
         .or(engine.config.containers.detach_keys.as_deref())
         .unwrap_or("ctrl-p,ctrl-q");
     parse_keys(text).ok_or_else(|| {
@@ -363,7 +362,7 @@ pub(super) fn send(socket: &OwnedFd, request: &Request, fds: &[BorrowedFd<'_>], 
 pub fn attach(engine: &Engine, name: &str, options: &AttachOptions) -> Result<Option<i32>, Error> {
     let (record, socket) = connect(engine, name)?;
     let interactive = record.spec.process.interactive && !options.no_stdin;
-    let keys = keys(engine, &record, options.detach_keys.as_deref())?;
+    let keys = keys(engine, options.detach_keys.as_deref())?;
     let terminal = Terminal::open(record.spec.process.tty && isatty(rustix::stdio::stdin()), interactive)?;
     send(&socket, &Request::Attach { stdin: interactive }, &[], name)?;
     match relay(&socket, &terminal, interactive, options.sig_proxy, &keys)? {

@@ -15,7 +15,7 @@ use crate::runtime::fakes::OneId;
 use crate::runtime::plan::Process;
 use crate::spec::caps::CapSet;
 use crate::spec::security::SecurityOpts;
-use crate::state::{ContainerRecord, Containers};
+use crate::state::{ContainerRecord, Containers, Status};
 use crate::userns::IdMap;
 
 use super::attach::{Detacher, Terminal, connect, keys, not_running, send, written};
@@ -34,7 +34,7 @@ pub fn exec(engine: &Engine, name: &str, options: &ExecOptions) -> Result<Option
     let (record, socket) = connect(engine, name)?;
     let mut terminal = Terminal::open(options.tty && !options.detach, options.interactive)?;
     let process = process_of(engine, &record, options, terminal.size())?;
-    let keys = keys(engine, &record, options.detach_keys.as_deref())?;
+    let keys = keys(engine, options.detach_keys.as_deref())?;
     let (ours, theirs) = streams(options)?;
     let preserved = preserved(options.preserve_fds)?;
     let request = Request::Exec { process: Box::new(process.clone()), detach: options.detach, preserved: preserved.len() };
@@ -60,7 +60,7 @@ pub fn exec(engine: &Engine, name: &str, options: &ExecOptions) -> Result<Option
             Packet::Reply(Reply::Started { .. }, _) => break,
             // Its namespaces go while we come.
             Packet::Reply(Reply::Failed(failure), _) if failure.step == Step::Join => return Err(not_running(name)),
-            Packet::Reply(Reply::Failed(failure), _) => return Err(words::exec(&failure, &process)),
+            Packet::Reply(Reply::Failed(failure), _) => return Err(words::exec(&failure, &process, map_of(engine, &record))),
             Packet::Reply(Reply::Error { message }, _) => return Err(Error::Conflict(message)),
             Packet::Reply(Reply::Exited { code }, _) => {
                 return relay.ended(code);
@@ -118,6 +118,13 @@ pub(super) fn process_of(
         init: false,
         one_id: one_id(engine, record)?,
     })
+}
+
+/// The ids a running container has.
+fn map_of(engine: &Engine, record: &ContainerRecord) -> IdMap {
+    let status = Containers::new(&engine.paths).status(&record.id).ok();
+    let init = status.as_ref().and_then(Status::run).and_then(|run| run.init);
+    init.and_then(|init| IdMap::of_process(&init.pid.to_string())).unwrap_or_default()
 }
 
 /// As the container's first process has it; its ids are those of the namespace it lives in.

@@ -1,8 +1,11 @@
 //! Id maps of containers that are not simply the user's own: `--userns keep-id|nomap|auto`, `--uidmap`, `--gidmap`.
 
 use crate::engine::{Engine, Error};
-use crate::state::{Containers, Status};
+use crate::runtime::plan::users;
+use crate::state::{ContainerRecord, Containers, Status};
 use crate::userns::{Extent, IdMap};
+
+use super::accounts::Files;
 
 /// Refuses what the kernel would refuse without saying why, and a container nobody could set up.
 pub(super) fn check(flag: &str, extents: &[Extent]) -> Result<(), Error> {
@@ -77,11 +80,52 @@ pub(super) fn skip(extents: &[Extent], first: u32, count: Option<u32>) -> Result
     Ok(vec![Extent { inside: 0, outside: first, count }])
 }
 
-/// How many ids `--userns auto` takes when it is not told.
+/// How many ids `--userns auto` takes at least when it is not told.
 const AUTO: u32 = 1024;
 
+/// The ids a container has a use for.
+pub(super) struct Need {
+    /// Who its process is to be.
+    user: String,
+    /// The highest id of that user and its groups.
+    highest: u32,
+    /// So many ids the image names.
+    named: u32,
+}
+
+impl Need {
+    /// From the image's account files. Of a user who is not in them its first process tells.
+    pub(super) fn of(engine: &Engine, record: &ContainerRecord, layers: &[std::path::PathBuf]) -> Self {
+        let files = Files::read(engine, record, layers);
+        let user = record.config.user.clone();
+        let found = users::resolve(&files.passwd, &files.group, &user, &record.spec.process.groups);
+        let highest = found.map_or(0, |found| found.groups.into_iter().fold(found.uid, u32::max));
+        Self { user, highest, named: users::count(&files.passwd, &files.group) }
+    }
+
+    /// As podman does it: what the image names, but no fewer than [`AUTO`]. Of `left` ids it takes no more than it must.
+    fn count(&self, asked: Option<u32>, left: u32) -> Result<u32, Error> {
+        let least = self.highest.saturating_add(1);
+        match asked {
+            Some(size) if size.max(1) >= least => Ok(size.max(1)),
+            None if left >= least => Ok(self.named.max(AUTO).min(left).max(least)),
+            _ => {
+                let user = if self.user.is_empty() { "root" } else { &self.user };
+                let (size, advice) = match asked {
+                    Some(size) => (size, format!("give --userns auto:size={least} or more")),
+                    None => (left, format!("it takes --userns auto:size={least}, and that many subordinate ids (see /etc/subuid and `kelp doctor`)")),
+                };
+                Err(Error::Usage(format!(
+                    "--userns auto: id {} of user {user} or its groups does not fit: the container would have {size} ids; {advice}",
+                    self.highest
+                )))
+            }
+        }
+    }
+}
+
 /// Subordinate ids that no other running container has to itself: first and count.
-pub(super) fn choose(engine: &Engine, map: &IdMap, size: Option<u32>) -> Result<(u32, u32), Error> {
+pub(super) fn choose(engine: &Engine, map: &IdMap, size: Option<u32>, need: &Need) -> Result<(u32, u32), Error> {
     let containers = Containers::new(&engine.paths);
     let mut taken: Vec<(u32, u32)> = Vec::new();
     for id in containers.ids()? {
@@ -90,17 +134,18 @@ pub(super) fn choose(engine: &Engine, map: &IdMap, size: Option<u32>) -> Result<
     }
     taken.sort_unstable();
     let total = total(&map.uids).min(total(&map.gids));
-    let count = size.unwrap_or(AUTO.min(total.saturating_sub(1))).max(1);
-    let mut first = 1;
+    let count = need.count(size, total.saturating_sub(1))?;
+    let mut first = 1_u32;
     for (start, length) in taken {
-        if first + count <= start {
+        if first.saturating_add(count) <= start {
             break;
         }
         first = first.max(start + length);
     }
     if first.checked_add(count).is_none_or(|end| end > total) {
         return Err(Error::Usage(format!(
-            "--userns auto: no {count} subordinate ids are left: {} in all, the rest is used by running containers",
+            "--userns auto: no {count} subordinate ids are left: {} in all, the rest is used by running containers; fewer may do, \
+             with --userns auto:size=COUNT",
             total.saturating_sub(1)
         )));
     }
@@ -154,6 +199,23 @@ mod tests {
         let whole = [Extent { inside: 0, outside: 0, count: 11 }];
         assert_eq!(triples(&cut(&user(), &whole).expect("fits")), [(0, 0, 1), (1, 1, 10)]);
         assert!(cut(&user(), &[Extent { inside: 0, outside: 5, count: 7 }]).is_err());
+    }
+
+    #[test]
+    fn auto_takes_what_the_image_needs() {
+        let need = |highest, named| Need { user: "app".to_owned(), highest, named };
+        let count = |need: &Need, asked, left| need.count(asked, left).map_err(|error| error.to_string());
+        assert_eq!(count(&need(0, 0), None, 65536), Ok(1024));
+        assert_eq!(count(&need(5, 1501), None, 65536), Ok(1501));
+        assert_eq!(count(&need(1500, 34), None, 65536), Ok(1501));
+        // What the image only names is had as far as there are ids.
+        assert_eq!(count(&need(5, 5000), None, 2000), Ok(2000));
+        assert_eq!(count(&need(5, 5000), Some(6), 2000), Ok(6));
+        let small = count(&need(1500, 1501), Some(1500), 65536).unwrap_err();
+        assert!(small.contains("id 1500 of user app or its groups does not fit: the container would have 1500 ids"), "{small}");
+        assert!(small.contains("auto:size=1501"), "{small}");
+        let few = count(&need(70_000, 0), None, 65536).unwrap_err();
+        assert!(few.contains("65536 ids; it takes --userns auto:size=70001"), "{few}");
     }
 
     #[test]

@@ -170,7 +170,7 @@ fn config(record: &ContainerRecord) -> Value {
         "Labels": config.labels,
         "Annotations": spec.annotations,
         "StopSignal": signal_name(config.stop_signal),
-        "StopTimeout": spec.lifecycle.stop_timeout.unwrap_or(10),
+        "StopTimeout": spec.lifecycle.stop_timeout.map_or(10, |seconds| if seconds == u32::MAX { -1 } else { i64::from(seconds) }),
         "Timeout": spec.lifecycle.timeout.unwrap_or(0),
         "Umask": format!("{:04o}", spec.process.umask.unwrap_or(0o022)),
         "CreateCommand": null,

@@ -1,5 +1,6 @@
 //! What can be done with containers: one file per verb, plus what several share.
 
+mod accounts;
 mod cid_file;
 pub mod commit;
 pub mod cp;

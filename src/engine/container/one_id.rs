@@ -1,6 +1,5 @@
 //! Single-id mode: which id of a container is the user's, and what is done about all the others.
 
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
@@ -11,10 +10,11 @@ use crate::runtime::plan::seccomp::fakes::{Extent as Fakes, filter};
 use crate::runtime::plan::users;
 use crate::spec::security::FakeIds;
 use crate::state::record::ContainerRecord;
-use crate::spec::container::ImageSource;
-use crate::sys::{root, seccomp};
+use crate::sys::seccomp;
 use crate::userns::owner::{self, Owner};
 use crate::userns::{Extent, IdMap};
+
+use super::accounts::Files;
 
 /// The map of a container in a user's namespace of one id: its user, whoever that is in the image, is the caller.
 pub(super) fn map(engine: &Engine, record: &ContainerRecord, layers: &[PathBuf]) -> IdMap {
@@ -41,31 +41,8 @@ fn user_of(engine: &Engine, record: &ContainerRecord, layers: &[PathBuf]) -> (u3
     if user.is_empty() || user == "root" || user == "0" {
         return (0, 0);
     }
-    let mut trees = vec![engine.paths.container(&record.id).join("upper")];
-    match &record.spec.image {
-        ImageSource::Rootfs { path, overlay: false } => trees = vec![path.clone()],
-        ImageSource::Rootfs { path, overlay: true } => trees.push(path.clone()),
-        ImageSource::Image(_) => trees.extend(layers.iter().rev().cloned()),
-    }
-    let read = |name: &str| trees.iter().find_map(|tree| read_in(tree, name)).unwrap_or_default();
-    users::resolve(&read("etc/passwd"), &read("etc/group"), user, &[]).map_or((0, 0), |found| (found.uid, found.gid))
-}
-
-/// The file as this layer has it; an empty one where it removes the file.
-fn read_in(tree: &Path, name: &str) -> Option<Vec<u8>> {
-    use std::io::Read as _;
-    let tree = rustix::fs::open(tree, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let place = root::open(tree.as_fd(), Path::new(name), OFlags::PATH | OFlags::NOFOLLOW).ok()?;
-    match rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&place).ok()?.st_mode) {
-        rustix::fs::FileType::RegularFile => {
-            let file = root::open(tree.as_fd(), Path::new(name), OFlags::RDONLY | OFlags::NOFOLLOW).ok()?;
-            let mut bytes = Vec::new();
-            std::fs::File::from(file).take(users::MAX_FILE).read_to_end(&mut bytes).ok()?;
-            Some(bytes)
-        }
-        rustix::fs::FileType::CharacterDevice => Some(Vec::new()),
-        _ => None,
-    }
+    let files = Files::read(engine, record, layers);
+    users::resolve(&files.passwd, &files.group, user, &[]).map_or((0, 0), |found| (found.uid, found.gid))
 }
 
 /// What processes of a container with this map get; none where several ids are mapped.

@@ -37,7 +37,7 @@ pub fn run(engine: &Engine, spec: ContainerSpec, image: Option<RunImage>, option
     let spawned = spawn(&engine.paths.run)?;
     let created = create(engine, spec, image, &options.create)?;
     let record = &created.record;
-    let keys = attach::keys(engine, record, None)?;
+    let keys = attach::keys(engine, record.spec.lifecycle.detach_keys.as_deref())?;
     let terminal = Terminal::open(!detach && record.spec.process.tty, interactive)?;
     let wishes = Wishes { attached: !detach, size: terminal.size(), ids: None };
     let socket = match begin(engine, spawned, record, &created.layers, wishes, &preserved) {

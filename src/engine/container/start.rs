@@ -131,7 +131,7 @@ pub(super) fn begin(
     let _lock = auto.then(|| choose_lock(engine)).transpose()?;
     let orders = |map: &IdMap| {
         let ids = match record.spec.namespaces.user {
-            UserNamespaceMode::Auto { size } => Some(idmap::choose(engine, map, size)?),
+            UserNamespaceMode::Auto { size } => Some(idmap::choose(engine, map, size, &idmap::Need::of(engine, record, layers))?),
             _ => None,
         };
         plan::start(engine, record, layers, map, Wishes { ids, ..wishes }).map_err(|error| {
@@ -277,7 +277,6 @@ fn join(engine: &Engine, id: &str, options: &StartOptions) -> Result<Option<i32>
 struct Started {
     socket: OwnedFd,
     terminal: Terminal,
-    record: ContainerRecord,
 }
 
 /// Starts one that does not run; `None` if another command was faster.
@@ -287,7 +286,7 @@ fn start_stopped(engine: &Engine, record: ContainerRecord, options: &StartOption
     let terminal = Terminal::open(options.attach && record.spec.process.tty, options.interactive)?;
     let wishes = Wishes { attached: options.attach, size: terminal.size(), ids: None };
     let socket = begin(engine, spawned, &record, &layers, wishes, &[])?;
-    Ok(socket.map(|socket| Started { socket, terminal, record }))
+    Ok(socket.map(|socket| Started { socket, terminal }))
 }
 
 impl Started {
@@ -296,7 +295,7 @@ impl Started {
         if !options.attach {
             return Ok(None);
         }
-        let keys = attach::keys(engine, &self.record, options.detach_keys.as_deref())?;
+        let keys = attach::keys(engine, options.detach_keys.as_deref())?;
         match attach::relay(&self.socket, &self.terminal, options.interactive, options.sig_proxy, &keys)? {
             Ended::Exited(code) => Ok(Some(code)),
             Ended::Detached => Ok(None),

@@ -5,6 +5,7 @@ use rustix::io::Errno;
 use crate::engine::Error;
 use crate::runtime::plan::{Plan, Process, Root, What};
 use crate::runtime::{Failure, Step};
+use crate::userns::{Extent, IdMap};
 
 /// What went wrong when a container was started.
 pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
@@ -27,10 +28,7 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
              `kelp doctor` tells how",
             failure.detail
         ),
-        Step::Ids => format!(
-            "cannot run as user {}: that id is not in the range of ids you have (see `kelp info`)",
-            failure.detail
-        ),
+        Step::Ids => no_such_id(&failure.detail, &plan.map),
         Step::Join => format!("cannot join the other container's namespaces: {errno}; is it still running?"),
         Step::NetworkPath => format!(
             "cannot enter the network namespace {}: {errno}{}",
@@ -89,7 +87,8 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
 }
 
 /// What went wrong when a process was started in a running container.
-pub(super) fn exec(failure: &Failure, process: &Process) -> Error {
+/// `map` is the container's.
+pub(super) fn exec(failure: &Failure, process: &Process, map: IdMap) -> Error {
     let errno = failure.errno();
     if failure.step == Step::WorkDir && matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) {
         let message = format!(
@@ -100,7 +99,23 @@ pub(super) fn exec(failure: &Failure, process: &Process) -> Error {
         // As for a program that is not there: podman's 127.
         return Error::Launch { step: "WorkDir".to_owned(), exec: true, errno: failure.errno, message };
     }
-    launch(failure, &Plan { process: process.clone(), ..Plan::default() })
+    launch(failure, &Plan { process: process.clone(), map, ..Plan::default() })
+}
+
+/// For ids that are not mapped. `user` has them as numbers.
+fn no_such_id(user: &str, map: &IdMap) -> String {
+    let count = |extents: &[Extent]| extents.iter().map(|extent| u64::from(extent.count)).sum::<u64>();
+    let ids = user.split(|c: char| !c.is_ascii_digit()).filter_map(|id| id.parse::<u64>().ok());
+    // Where root is the user themselves, that one id stands alone, and all the others are there already.
+    let advice = if map.uids.iter().any(|extent| extent.inside == 0 && extent.count > 1) {
+        format!("; --userns auto:size={} would give it one, if you have as many", ids.max().map_or(1, |id| id + 1))
+    } else {
+        String::new()
+    };
+    format!(
+        "cannot run as user {user}: no such id among the {} of this container{advice} (see `kelp info`)",
+        count(&map.uids).min(count(&map.gids))
+    )
 }
 
 fn root_advice(errno: Errno) -> &'static str {

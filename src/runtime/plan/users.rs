@@ -98,6 +98,16 @@ pub fn resolve(
     Ok(result)
 }
 
+/// The first of the ids that stand for nobody: the kernel's for what is not mapped, and the `nobody` of most systems.
+const NOBODY: u32 = 65534;
+
+/// How many ids from 0 on it takes to have all the files name, but for those of nobody.
+pub fn count(passwd: &[u8], group: &[u8]) -> u32 {
+    let users = passwd_entries(passwd).filter(|entry| entry.name != b"nobody").flat_map(|entry| [entry.uid, entry.gid]);
+    let groups = group_entries(group).filter(|entry| !matches!(entry.name, b"nobody" | b"nogroup")).map(|entry| entry.gid);
+    users.chain(groups).filter(|id| *id < NOBODY).max().map_or(0, |last| last + 1)
+}
+
 /// Whether passwd(5) or group(5) has a line for this id.
 pub fn lists(file: &[u8], id: u32) -> bool {
     file.split(|byte| *byte == b'\n')
@@ -271,6 +281,16 @@ mod tests {
         assert_eq!(resolve(PASSWD, GROUP, "12345", &[KEEP_GROUPS.to_owned()]).unwrap().groups, [0]);
         let error = resolve(PASSWD, GROUP, "", &["nogroup".into()]).unwrap_err();
         assert_eq!(error, UserError::NoGroup("nogroup".into()));
+    }
+
+    #[test]
+    fn counts() {
+        assert_eq!(count(b"", b""), 0);
+        assert_eq!(count(PASSWD, GROUP), 1001);
+        assert_eq!(count(b"a:x:5:1500::/:", b"g:x:7:"), 1501);
+        assert_eq!(count(b"a:x:5:5::/:", b"g:x:2000:"), 2001);
+        let nobody = b"a:x:5:5::/:\nnobody:x:9999:9999::/:\nnfs:x:65534:65534::/:\nhuge:x:2000000:2000000::/:";
+        assert_eq!(count(nobody, b"nogroup:x:60000:"), 6);
     }
 
     #[test]
