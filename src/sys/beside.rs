@@ -6,6 +6,8 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{self as rfs, AtFlags};
 use rustix::io::Errno;
 
+use super::mounted;
+
 /// Something new, beside the name it is for or already there. Dropped before [`Self::settle`] it goes again.
 #[derive(Debug)]
 pub struct Beside<'a> {
@@ -59,6 +61,10 @@ impl Beside<'_> {
     /// EISDIR when that is a directory, EBUSY when something is mounted on it; it is there as before then.
     pub fn settle(&mut self) -> Result<(), Errno> {
         if let Some(aside) = &self.aside {
+            // Of another mount namespace's mounts rename(2) does not say it.
+            if mounted::is_mount_point(self.dir, self.target)? {
+                return Err(Errno::BUSY);
+            }
             rfs::renameat(self.dir, aside, self.dir, self.target)?;
             // rename(2) leaves both of two links to one file.
             let _ = rfs::unlinkat(self.dir, aside, AtFlags::empty());
