@@ -27,16 +27,26 @@ pub fn make<'a, T>(
     target: &'a CStr,
     make: impl Fn(&CStr) -> Result<T, Errno>,
 ) -> Result<(T, Beside<'a>), Errno> {
-    let at = |aside| Beside { dir, target, aside, settled: false };
     match make(target) {
-        Err(Errno::EXIST) => {}
-        other => return other.map(|made| (made, at(None))),
+        Err(Errno::EXIST) => make_aside(dir, target, make),
+        other => other.map(|made| (made, Beside { dir, target, aside: None, settled: false })),
     }
+}
+
+/// As [`make`], for what takes a while: under its name there is the whole of it or nothing.
+///
+/// # Errors
+/// Those of `make`.
+pub fn make_aside<'a, T>(
+    dir: BorrowedFd<'a>,
+    target: &'a CStr,
+    make: impl Fn(&CStr) -> Result<T, Errno>,
+) -> Result<(T, Beside<'a>), Errno> {
     for _ in 0..16 {
         let name = aside_name()?;
         match make(&name) {
             Err(Errno::EXIST) => {}
-            other => return other.map(|made| (made, at(Some(name)))),
+            other => return other.map(|made| (made, Beside { dir, target, aside: Some(name), settled: false })),
         }
     }
     Err(Errno::EXIST)

@@ -252,11 +252,22 @@ impl<'a> TreeCopy<'a> {
         if mounted::is_mount_point(to, target).map_err(self.failed("look up"))? {
             return self.in_place(&from, to, target);
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = beside::make(to, target, |name| rfs::openat(to, name, flags, Mode::from_raw_mode(0o600)));
-        let (made, mut place) = made.map_err(self.failed("create"))?;
-        let size = self.fill(&from, &made, stat)?;
-        match place.settle() {
+        let mode = Mode::from_raw_mode(0o600);
+        // Without a name until it is whole: whoever ends this process meanwhile leaves nothing behind.
+        let unnamed = rfs::openat(to, c".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode);
+        let (size, named) = if let Ok(made) = unnamed {
+            let size = self.fill(&from, &made, stat)?;
+            let path = format!("/proc/self/fd/{}", made.as_raw_fd());
+            let link = |name: &CStr| rfs::linkat(rfs::CWD, &path, to, name, AtFlags::SYMLINK_FOLLOW);
+            (size, beside::make(to, target, link).and_then(|(_, mut place)| place.settle()))
+        } else {
+            // A file system that makes none (FUSE, an overlay before Linux 6.3).
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let made = beside::make_aside(to, target, |name| rfs::openat(to, name, flags, mode));
+            let (made, mut place) = made.map_err(self.failed("create"))?;
+            (self.fill(&from, &made, stat)?, place.settle())
+        };
+        match named {
             Ok(()) => self.done.bytes += size,
             // Mounted meanwhile.
             Err(Errno::BUSY) => return self.in_place(&from, to, target),

@@ -158,6 +158,27 @@ fn what_is_mounted_in_a_running_container_stays_mounted() {
 }
 
 #[test]
+fn an_interrupted_copy_leaves_the_whole_or_nothing() {
+    let kelp = Kelp::busybox();
+    let big = kelp.work().join("big");
+    let size = 128 << 20;
+    fs::write(&big, vec![b'x'; size]).unwrap();
+    kelp.ok(["create", "--name", "to", "-v", "vol:/vol", "busybox", "sh", "-c", "ls -A /vol; stat -c %s /vol/*"]);
+    for (wait, signal) in [(20, "-INT"), (60, "-TERM"), (100, "-HUP"), (140, "-KILL")] {
+        let copy = kelp.start(["cp", &big.display().to_string(), "to:/vol/big"]);
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        kelp.tool("kill", [signal, &copy.pid().to_string()]).output();
+        drop(copy.wait());
+        let left = kelp.run(["start", "-a", "to"]);
+        let whole = format!("big\n{size}");
+        let text = left.text();
+        assert!(["", whole.as_str()].contains(&text.trim()), "{signal}: {text}");
+    }
+    kelp.ok(["rm", "-v", "to"]);
+    kelp.ok(["volume", "rm", "vol"]);
+}
+
+#[test]
 fn a_volume_is_filled_before_something_is_copied_into_it() {
     let kelp = Kelp::new();
     let layer = Layer::new()
