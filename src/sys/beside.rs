@@ -6,6 +6,8 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{self as rfs, AtFlags};
 use rustix::io::Errno;
 
+use super::mounted;
+
 /// Something new, beside the name it is for or already there. Dropped before [`Self::settle`] it goes again.
 #[derive(Debug)]
 pub struct Beside<'a> {
@@ -25,16 +27,26 @@ pub fn make<'a, T>(
     target: &'a CStr,
     make: impl Fn(&CStr) -> Result<T, Errno>,
 ) -> Result<(T, Beside<'a>), Errno> {
-    let at = |aside| Beside { dir, target, aside, settled: false };
     match make(target) {
-        Err(Errno::EXIST) => {}
-        other => return other.map(|made| (made, at(None))),
+        Err(Errno::EXIST) => make_aside(dir, target, make),
+        other => other.map(|made| (made, Beside { dir, target, aside: None, settled: false })),
     }
+}
+
+/// As [`make`], for what takes a while: under its name there is the whole of it or nothing.
+///
+/// # Errors
+/// Those of `make`.
+pub fn make_aside<'a, T>(
+    dir: BorrowedFd<'a>,
+    target: &'a CStr,
+    make: impl Fn(&CStr) -> Result<T, Errno>,
+) -> Result<(T, Beside<'a>), Errno> {
     for _ in 0..16 {
         let name = aside_name()?;
         match make(&name) {
             Err(Errno::EXIST) => {}
-            other => return other.map(|made| (made, at(Some(name)))),
+            other => return other.map(|made| (made, Beside { dir, target, aside: Some(name), settled: false })),
         }
     }
     Err(Errno::EXIST)
@@ -59,6 +71,10 @@ impl Beside<'_> {
     /// EISDIR when that is a directory, EBUSY when something is mounted on it; it is there as before then.
     pub fn settle(&mut self) -> Result<(), Errno> {
         if let Some(aside) = &self.aside {
+            // Of another mount namespace's mounts rename(2) does not say it.
+            if mounted::is_mount_point(self.dir, self.target)? {
+                return Err(Errno::BUSY);
+            }
             rfs::renameat(self.dir, aside, self.dir, self.target)?;
             // rename(2) leaves both of two links to one file.
             let _ = rfs::unlinkat(self.dir, aside, AtFlags::empty());

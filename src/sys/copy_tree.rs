@@ -17,6 +17,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::beside::{self, Beside};
 use super::copy::copy_file;
+use super::mounted;
 
 /// Nesting beyond this is refused: each level costs two descriptors.
 const MAX_DEPTH: usize = 480;
@@ -248,24 +249,47 @@ impl<'a> TreeCopy<'a> {
         // The handle is of a regular file, so this cannot block; through it, what was looked at is what is read.
         let from = rfs::open(format!("/proc/self/fd/{}", handle.as_raw_fd()), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .map_err(self.failed("open"))?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = beside::make(to, target, |name| rfs::openat(to, name, flags, Mode::from_raw_mode(0o600)));
-        let size = match made {
-            Ok((made, mut place)) => {
-                let size = self.fill(&from, &made, stat)?;
-                match place.settle() {
-                    Err(Errno::BUSY) => None,
-                    other => other.map(|()| Some(size)).map_err(self.failed("create"))?,
-                }
-            }
-            Err(Errno::ROFS) => None,
+        if mounted::is_mount_point(to, target).map_err(self.failed("look up"))? {
+            return self.in_place(&from, to, target);
+        }
+        let mode = Mode::from_raw_mode(0o600);
+        // Without a name until it is whole: whoever ends this process meanwhile leaves nothing behind.
+        let unnamed = rfs::openat(to, c".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode);
+        let (size, named) = if let Ok(made) = unnamed {
+            let size = self.fill(&from, &made, stat)?;
+            let path = format!("/proc/self/fd/{}", made.as_raw_fd());
+            let link = |name: &CStr| rfs::linkat(rfs::CWD, &path, to, name, AtFlags::SYMLINK_FOLLOW);
+            (size, beside::make(to, target, link).and_then(|(_, mut place)| place.settle()))
+        } else {
+            // A file system that makes none (FUSE, an overlay before Linux 6.3).
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let made = beside::make_aside(to, target, |name| rfs::openat(to, name, flags, mode));
+            let (made, mut place) = made.map_err(self.failed("create"))?;
+            (self.fill(&from, &made, stat)?, place.settle())
+        };
+        match named {
+            Ok(()) => self.done.bytes += size,
+            // Mounted meanwhile.
+            Err(Errno::BUSY) => return self.in_place(&from, to, target),
             Err(errno) => return Err(self.failed("create")(errno)),
-        };
-        self.done.bytes += match size {
-            Some(size) => size,
-            // A single file mounted there (/etc/hosts), maybe in a directory that takes no new ones: write into it.
-            None => self.fill(&from, &open_in_place(to, target).map_err(self.failed("create"))?, stat)?,
-        };
+        }
+        Ok(())
+    }
+
+    /// Writes into what is mounted there (/etc/hosts, a file of the host). Whose it is and what it may stays: others made
+    /// it so, for its uses elsewhere too.
+    fn in_place(&mut self, from: &OwnedFd, to: BorrowedFd<'_>, target: &CStr) -> Outcome<()> {
+        let there = mounted::open_in_place(to, target).map_err(self.failed("overwrite the mount point"))?;
+        let same = |a: Stat, b: Stat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino);
+        if same(rfs::fstat(from).map_err(self.failed("stat"))?, rfs::fstat(&there).map_err(self.failed("stat"))?) {
+            return Ok(());
+        }
+        rfs::ftruncate(&there, 0).map_err(self.failed("overwrite"))?;
+        self.done.bytes += copy_file(from.as_fd(), there.as_fd()).map_err(|source| CopyError {
+            path: self.path.clone(),
+            action: "copy",
+            source,
+        })?;
         Ok(())
     }
 
@@ -286,7 +310,10 @@ impl<'a> TreeCopy<'a> {
     /// Gives what was made its attributes, then its name.
     fn settle(&self, stat: &Stat, to: BorrowedFd<'_>, mut made: Beside<'_>) -> Outcome<()> {
         self.attributes_at(stat, to, made.name())?;
-        made.settle().map_err(self.failed("create"))
+        made.settle().map_err(|errno| match errno {
+            Errno::BUSY => self.failed("overwrite the mount point")(errno),
+            _ => self.failed("create")(errno),
+        })
     }
 
     /// Links to an object already copied; false when this is the first of its links.
@@ -429,16 +456,6 @@ pub fn replacing<T>(dir: BorrowedFd<'_>, name: &CStr, make: impl Fn() -> Result<
 fn is_dir(dir: BorrowedFd<'_>, name: &CStr) -> bool {
     rfs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
-}
-
-/// Opens the regular file there to be written over.
-fn open_in_place(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
-    let handle = rfs::openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    if FileType::from_raw_mode(rfs::fstat(&handle)?.st_mode) != FileType::RegularFile {
-        return Err(Errno::BUSY);
-    }
-    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-    rfs::open(path, OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC, Mode::empty())
 }
 
 fn times(stat: &Stat) -> Timestamps {

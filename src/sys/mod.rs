@@ -15,6 +15,7 @@ pub mod copy_tree;
 pub mod identity;
 pub mod loopback;
 pub mod mount;
+pub mod mounted;
 pub mod net;
 pub mod process;
 pub mod root;

@@ -92,6 +92,93 @@ fn what_goes_in_is_roots_also_on_volumes() {
 }
 
 #[test]
+fn what_is_mounted_in_a_running_container_stays_mounted() {
+    let kelp = Kelp::busybox();
+    let bound = kelp.file("bound", "old\n");
+    let new = kelp.file("new", "new\n").display().to_string();
+    let tree = kelp.open_dir("tree");
+    let etc = ["etc/bound", "etc/hosts", "etc/resolv.conf"];
+    fs::create_dir_all(tree.join("etc")).unwrap();
+    fs::create_dir_all(tree.join("dev")).unwrap();
+    symlink("away", tree.join("dev/null")).unwrap();
+    let mounts = format!("{}:/etc/bound", bound.display());
+    let id = kelp.detached(&["-v", &mounts, "--tmpfs", "/d/t", "busybox", "sleep", "300"]);
+    let count = |what: &str| {
+        let mounted = kelp.run(["exec", &id, "cut", "-d ", "-f5", "/proc/self/mountinfo"]);
+        let wanted = ["/etc/bound", "/etc/hosts", "/etc/resolv.conf", "/dev/null", "/d/t"];
+        for name in wanted {
+            assert!(mounted.text().lines().any(|line| line == name), "{what}: {name} is no longer mounted");
+        }
+    };
+    let shows = |text: &str, what: &str| {
+        for path in etc {
+            kelp.run(["exec", &id, "cat", path]).success().stdout(text.trim_end());
+        }
+        assert_eq!(fs::read_to_string(&bound).unwrap(), text, "{what}");
+        count(what);
+    };
+    let at = |path: &str| format!("{id}:{path}");
+    count("at first");
+    for path in etc {
+        kelp.run(["cp", &new, &at(path)]).success();
+    }
+    shows("new\n", "a file");
+    // Its own source.
+    kelp.run(["cp", &bound.display().to_string(), &at("etc/bound")]).success();
+    shows("new\n", "onto itself");
+    for path in etc {
+        fs::write(tree.join(path), "of a tree\n").unwrap();
+    }
+    kelp.run(["cp", &format!("{}/etc/.", tree.display()), &at("/etc")]).success();
+    shows("of a tree\n", "a tree");
+    let archive = |of: &str| {
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.follow_symlinks(false);
+        tar.append_dir_all(of, tree.join(of)).unwrap();
+        tar.into_inner().unwrap()
+    };
+    for path in etc {
+        fs::write(tree.join(path), "packed\n").unwrap();
+    }
+    kelp.cmd(["cp", "-", &at("/")]).stdin(&archive("etc")).output().success();
+    shows("packed\n", "an archive");
+    // What cannot be written into is refused.
+    kelp.run(["cp", &new, &at("/dev/null")]).failure().stderr_has("mount point");
+    kelp.run(["cp", &format!("{}/dev/.", tree.display()), &at("/dev")]).failure().stderr_has("mount point");
+    kelp.cmd(["cp", "-", &at("/")]).stdin(&archive("dev")).output().failure().stderr_has("mount point");
+    kelp.run(["cp", "--overwrite", &new, &at("/d")]).success();
+    fs::write(tree.join("d"), "x").unwrap();
+    for (from, to) in [("d", "/"), ("etc", "/etc/hosts")] {
+        let from = tree.join(from).display().to_string();
+        kelp.run(["cp", "--overwrite", &from, &at(to)]).failure().stderr_has("mount point");
+    }
+    shows("packed\n", "what was refused");
+    let left = kelp.run(["exec", &id, "sh", "-c", "ls -A /etc /dev /d | grep kelp"]);
+    left.stdout("");
+}
+
+#[test]
+fn an_interrupted_copy_leaves_the_whole_or_nothing() {
+    let kelp = Kelp::busybox();
+    let big = kelp.work().join("big");
+    let size = 128 << 20;
+    fs::write(&big, vec![b'x'; size]).unwrap();
+    kelp.ok(["create", "--name", "to", "-v", "vol:/vol", "busybox", "sh", "-c", "ls -A /vol; stat -c %s /vol/*"]);
+    for (wait, signal) in [(20, "-INT"), (60, "-TERM"), (100, "-HUP"), (140, "-KILL")] {
+        let copy = kelp.start(["cp", &big.display().to_string(), "to:/vol/big"]);
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        kelp.tool("kill", [signal, &copy.pid().to_string()]).output();
+        drop(copy.wait());
+        let left = kelp.run(["start", "-a", "to"]);
+        let whole = format!("big\n{size}");
+        let text = left.text();
+        assert!(["", whole.as_str()].contains(&text.trim()), "{signal}: {text}");
+    }
+    kelp.ok(["rm", "-v", "to"]);
+    kelp.ok(["volume", "rm", "vol"]);
+}
+
+#[test]
 fn a_volume_is_filled_before_something_is_copied_into_it() {
     let kelp = Kelp::new();
     let layer = Layer::new()

@@ -21,7 +21,7 @@ use crate::image::packed;
 use crate::image::unpack::{Owners, UnpackOptions, Whiteouts};
 use crate::state::Containers;
 use crate::sys::copy_tree::{CopyError, Owner, TreeCopy};
-use crate::sys::root;
+use crate::sys::{mounted, root};
 use crate::sys::tree::remove_tree;
 
 /// One side of a copy.
@@ -368,6 +368,10 @@ fn make_way(dir: &OwnedFd, name: &CString, source_dir: bool, overwrite: bool, sh
     }
     let handle = rustix::fs::openat(dir, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| Error::io("open", shown)(errno.into()))?;
+    let mounts = mounted::in_tree(handle.as_fd(), name).map_err(|errno| Error::io("look for mounts in", &place)(errno.into()))?;
+    if mounts {
+        return Err(Error::Conflict(format!("cannot overwrite {place}: it is, or holds, a mount point of the container")));
+    }
     remove_tree(handle.as_fd(), name).map_err(Error::io("remove", place))?;
     Ok(())
 }

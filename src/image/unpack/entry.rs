@@ -18,6 +18,7 @@ use super::reader::TarReader;
 use super::record::Recorder;
 use super::walk::{self, Missing, PATH_FLAGS, Walker};
 use super::{Owners, TarError, UnpackOptions, UnpackReport, Whiteouts};
+use crate::sys::mounted;
 use crate::sys::tree::remove_tree;
 use crate::userns::owner::{self, Owner};
 
@@ -195,11 +196,23 @@ impl<'d, 'o> Unpacker<'d, 'o> {
         reader: &mut TarReader<'_, R>,
     ) -> Result<(), UnpackError> {
         let (mode, exact) = self.setter.modes(member);
-        let fd = self.create(path, "create file", reader, |dir, name| {
-            rfs::openat(dir, name, FILE_FLAGS, mode)
+        let live = self.is_live();
+        let (fd, mounted) = self.create(path, "create file", reader, |dir, name| {
+            match rfs::openat(dir, name, FILE_FLAGS, mode) {
+                Err(Errno::EXIST) if live => match open_mounted(dir, name)? {
+                    Some(fd) => Ok((fd, true)),
+                    None => Err(Errno::EXIST),
+                },
+                other => other.map(|fd| (fd, false)),
+            }
         })?;
         let fd = fd.as_fd();
         write_content(path, member, fd, reader)?;
+        if mounted {
+            // Whose it is and what it may is for those to say who mounted it.
+            self.report.files += 1;
+            return Ok(());
+        }
         let chowned = self.setter.chown(fd, member)?;
         // Writing and changing the owner clear setuid bits, so the mode comes after them.
         if exact.is_some() || (chowned && member.mode & 0o6000 != 0) {
@@ -411,6 +424,11 @@ impl<'d, 'o> Unpacker<'d, 'o> {
         ))
     }
 
+    /// The root is in use, and may have mounts in it; a layer's is the unpacker's alone.
+    fn is_live(&self) -> bool {
+        self.options.whiteouts == Whiteouts::Literal
+    }
+
     /// Removes what is at `path`, so that a later entry takes its place.
     fn clear(
         &mut self,
@@ -418,19 +436,23 @@ impl<'d, 'o> Unpacker<'d, 'o> {
         recorder: Option<&mut Recorder>,
     ) -> Result<Cleared, UnpackError> {
         let failed = |errno| UnpackError::write(path, "replace", errno);
+        let live = self.is_live();
         let (dir, name) = self.walker.parent(path, Missing::Create)?;
         let stat = match rfs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => return Ok(Cleared::default()),
             other => other.map_err(failed)?,
         };
         let whiteout = walk::is_whiteout(&stat);
+        let c_name = CString::new(name).map_err(|_| failed(Errno::INVAL))?;
+        if live && mounted::in_tree(dir, &c_name).map_err(failed)? {
+            return Err(UnpackError::write(path, "overwrite the mount point", Errno::BUSY));
+        }
         if let Some(recorder) = recorder {
             recorder
                 .replaced(dir, name, path)
                 .map_err(TarError::Record)?;
         }
-        let name = CString::new(name).map_err(|_| failed(Errno::INVAL))?;
-        remove_tree(dir, &name).map_err(|source| UnpackError::Write {
+        remove_tree(dir, &c_name).map_err(|source| UnpackError::Write {
             path: shown(path),
             step: "replace",
             source,
@@ -511,6 +533,20 @@ impl<'d, 'o> Unpacker<'d, 'o> {
 #[derive(Debug, Clone, Copy, Default)]
 struct Cleared {
     whiteout: bool,
+}
+
+/// Opens and empties the file that is mounted there, if something is.
+fn open_mounted(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Option<OwnedFd>, Errno> {
+    let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+    if !mounted::is_mount_point(dir, &name)? {
+        return Ok(None);
+    }
+    match mounted::open_in_place(dir, &name) {
+        Ok(fd) => rfs::ftruncate(&fd, 0).map(|()| Some(fd)),
+        // `clear` says so.
+        Err(Errno::BUSY) => Ok(None),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Marks a directory as hiding the one below.
