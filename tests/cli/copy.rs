@@ -140,12 +140,12 @@ fn what_is_mounted_in_a_running_container_stays_mounted() {
     for path in etc {
         fs::write(tree.join(path), "packed\n").unwrap();
     }
-    kelp.cmd(["cp", "-", &at("/")]).stdin(&archive("etc")).output().success();
+    kelp.cmd(["cp", "-", &at("/")]).stdin(archive("etc")).output().success();
     shows("packed\n", "an archive");
     // What cannot be written into is refused.
     kelp.run(["cp", &new, &at("/dev/null")]).failure().stderr_has("mount point");
     kelp.run(["cp", &format!("{}/dev/.", tree.display()), &at("/dev")]).failure().stderr_has("mount point");
-    kelp.cmd(["cp", "-", &at("/")]).stdin(&archive("dev")).output().failure().stderr_has("mount point");
+    kelp.cmd(["cp", "-", &at("/")]).stdin(archive("dev")).output().failure().stderr_has("mount point");
     kelp.run(["cp", "--overwrite", &new, &at("/d")]).success();
     fs::write(tree.join("d"), "x").unwrap();
     for (from, to) in [("d", "/"), ("etc", "/etc/hosts")] {
