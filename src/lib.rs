@@ -54,7 +54,7 @@
 //!   must carry one address. Packets between containers of a network are bridged and never meet a filter.
 //! - **The store says where a container runs.** Locks and sockets are in a runtime directory, but a user may have several
 //!   (cron, su, a session that has ended), so the container's directory holds a link to it and names the monitor, which is
-//!   asked to make its part anew where that is gone. The user's namespace is found by the same links.
+//!   asked to make its part anew where that is gone. The namespace that all share is found by links to the directories used.
 //! - **Layers are named by their own digest, not by what they lie on**, so that images share them. Directories that a layer
 //!   says nothing of are the exception: where images differ in them, each has its own beside the layer ([`image`], adopt).
 //!   A layer notes the blob it came as; what another image's manifest claims of a blob is believed once it was read.

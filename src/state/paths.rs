@@ -3,6 +3,7 @@
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::spec::Digest;
 use super::StateError;
 
 /// The directories of one user. All absolute.
@@ -82,6 +83,13 @@ impl Paths {
     /// # Errors
     /// A store that cannot be written.
     pub fn claim_run(&self, id: &str) -> Result<(), StateError> {
+        // The others' way to the namespace its containers are in.
+        let name = Digest::of(self.run.as_os_str().as_encoded_bytes());
+        let session = self.data.join("sessions").join(&name.hex()[..16]);
+        if session.symlink_metadata().is_err() {
+            super::files::make_private_dir(&self.data.join("sessions"))?;
+            claim(&self.run, &session)?;
+        }
         claim(&self.own_container_run(id), &self.run_link(id))
     }
 

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -122,22 +123,33 @@ fn find_live(run: &Path) -> Option<OwnedFd> {
     known(run).find_map(|(pid, start)| namespace_of(pid, start))
 }
 
-/// Processes known to be in A, with their start times: recorded ones, else monitors of this runtime directory, else those of
-/// containers that were started with another one, else, where nothing has been recorded since it was made, all that the
-/// store names: it may have been removed under them.
+/// Processes known to be in A, with their start times: recorded ones, else monitors of this runtime directory, else both of
+/// others that the store was used with, else, where nothing has been recorded since it was made, all that the store names: it
+/// may have been removed under them.
 fn known(run: &Path) -> impl Iterator<Item = (i32, u64)> {
-    let entries = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let here = run.join("c");
-    let own = here.clone();
-    let store = STORE.get().map(|store| store.join("containers"));
-    let elsewhere = store.into_iter().flat_map(entries).filter_map(move |container| {
-        fs::read_link(container.join("run")).ok().filter(|run| !run.starts_with(&here))
-    });
-    let monitors = std::iter::once(own).flat_map(entries).chain(elsewhere).filter_map(|dir| monitor(&dir.join("run.json")));
+    let own = run.to_owned();
+    let sessions = STORE.get().map(|store| store.join("sessions")).into_iter().flat_map(entries);
+    let others = sessions.filter_map(|link| fs::read_link(link).ok()).filter(move |other| *other != own && is_private(other));
     let is_new = !run.join("userns").exists();
     let store = STORE.get().filter(|_| is_new).map(|store| store.join("containers"));
     let named = store.into_iter().flat_map(entries).filter_map(|container| started(&container.join("started")));
-    recorded(run).into_iter().chain(monitors).chain(named)
+    of_session(run.to_owned()).chain(others.flat_map(of_session)).chain(named)
+}
+
+/// What one runtime directory tells of.
+fn of_session(run: PathBuf) -> impl Iterator<Item = (i32, u64)> {
+    let monitors = std::iter::once(run.join("c")).flat_map(entries).filter_map(|dir| monitor(&dir.join("run.json")));
+    recorded(&run).into_iter().chain(monitors)
+}
+
+fn entries(dir: PathBuf) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// Whether a directory is this user's alone: somebody else's, in the place of one that was removed, names any process.
+fn is_private(dir: &Path) -> bool {
+    let uid = rustix::process::geteuid().as_raw();
+    dir.symlink_metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == uid && meta.mode() & 0o077 == 0)
 }
 
 /// The monitor that a start has left word of in the store, in this boot.

@@ -274,27 +274,37 @@ fn a_new_process_with_an_old_number_is_not_the_container() {
     kelp.run(["kill", "c"]).failure().stderr_has("not running");
 }
 
-#[test]
-fn a_full_disk_is_an_error_and_nothing_more() {
-    needs!("userns");
-    // A disk of its own in a mount namespace; a watcher frees it again for the second half.
-    let kelp = Kelp::new().untidy();
-    let disk = kelp.open_dir("disk");
-    let archive = crate::support::image::busybox_archive();
-    let script = format!(
+/// Shell text, to be run in a mount namespace: a store with an image, on a disk of 16 MB of its own; `$k` is the program,
+/// `$archive` the image's.
+fn on_a_small_disk(disk: &Path) -> String {
+    format!(
         r#"set -u
         # Whoever is root in here has subordinate ids, too.
         echo root:1:65000 > {disk}/../subids
         mount --bind {disk}/../subids /etc/subuid; mount --bind {disk}/../subids /etc/subgid
         mount -t tmpfs -o size=16m none {disk}
         export XDG_DATA_HOME={disk}/data XDG_STATE_HOME={disk}/state XDG_CACHE_HOME={disk}/cache
-        k={program}
-        $k load -q -i {archive} >/dev/null || exit 10
+        k={program} archive={archive}
+        $k load -q -i $archive >/dev/null || exit 10"#,
+        disk = disk.display(),
+        program = program().display(),
+        archive = crate::support::image::busybox_archive().display(),
+    )
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_nothing_more() {
+    needs!("userns");
+    // A disk of its own in a mount namespace; a watcher frees it again for the second half.
+    let kelp = Kelp::new().untidy();
+    let disk = kelp.open_dir("disk");
+    let script = format!(
+        r#"{on_a_small_disk}
         $k run --rm --network none busybox true || exit 11
         for keep in 0 4 16 64 256; do
             $k create --name before$keep busybox >/dev/null || exit 12
             dd if=/dev/zero of={disk}/filler bs=1k 2>/dev/null; truncate -s -${{keep}}k {disk}/filler
-            $k load -q -i {archive} >/dev/null 2>&1
+            $k load -q -i $archive >/dev/null 2>&1
             $k run --rm --network none busybox true >/dev/null 2>{disk}/../err; c=$?
             [ $c = 0 ] || [ $c = 125 ] || {{ echo "run ended with $c"; cat {disk}/../err; }}
             $k run -d --network none busybox sleep 300 >/dev/null 2>&1
@@ -311,9 +321,8 @@ fn a_full_disk_is_an_error_and_nothing_more() {
             [ -z "$($k ps -aq)" ] || echo "containers stay after $keep k"
         done
         echo done"#,
+        on_a_small_disk = on_a_small_disk(&disk),
         disk = disk.display(),
-        program = program().display(),
-        archive = archive.display(),
     );
     let out = kelp.tool("unshare", ["--user", "--map-auto", "--map-root-user", "--mount", "sh", "-c", &script]).limit(Duration::from_secs(120)).output();
     out.success().stdout("done");
@@ -324,15 +333,8 @@ fn a_copy_that_finds_the_disk_full_leaves_the_old_file() {
     needs!("userns");
     let kelp = Kelp::new().untidy();
     let disk = kelp.open_dir("disk");
-    let archive = crate::support::image::busybox_archive();
     let script = format!(
-        r#"set -u
-        echo root:1:65000 > {disk}/../subids
-        mount --bind {disk}/../subids /etc/subuid; mount --bind {disk}/../subids /etc/subgid
-        mount -t tmpfs -o size=16m none {disk}
-        export XDG_DATA_HOME={disk}/data XDG_STATE_HOME={disk}/state XDG_CACHE_HOME={disk}/cache
-        k={program}
-        $k load -q -i {archive} >/dev/null || exit 10
+        r#"{on_a_small_disk}
         dd if=/dev/zero of={disk}/../big bs=1k count=256 2>/dev/null
         echo old > {disk}/../old; cp {disk}/../old {disk}/target; ln -s target {disk}/link
         $k create --name c --network none busybox >/dev/null || exit 11
@@ -349,9 +351,8 @@ fn a_copy_that_finds_the_disk_full_leaves_the_old_file() {
         $k diff c
         $k cp c:/big {disk}/link && cmp {disk}/../big {disk}/target && [ -L {disk}/link ]
         $k rm c >/dev/null"#,
+        on_a_small_disk = on_a_small_disk(&disk),
         disk = disk.display(),
-        program = program().display(),
-        archive = archive.display(),
     );
     let out = kelp.tool("unshare", ["--user", "--map-auto", "--map-root-user", "--mount", "sh", "-c", &script]).limit(Duration::from_secs(120)).output();
     out.success().stdout("old\nold\nold\nA /big\nA /target");

@@ -11,8 +11,10 @@ use crate::engine::{Engine, Error, network};
 use crate::sys::tree::remove_tree;
 
 /// What kelp keeps in its data directory. Nothing else there is touched: the directory may be of the user's choosing.
-const DATA: [&str; 11] =
-    ["containers", "volumes", "images", "names", "manifests", "blobs", "layers", "leases", "pins", "build", ".overlay"];
+const DATA: [&str; 13] = [
+    "containers", "volumes", "images", "names", "manifests", "blobs", "layers", "leases", "pins", "build", ".overlay", "sessions",
+    "networks-run",
+];
 
 /// Removes all containers, running ones too, networks, volumes, images, logs and caches.
 ///
