@@ -238,7 +238,9 @@ pub(super) fn become_program<T>(
         _ => program.ambient & program.caps & all,
     };
     caps::set(all, all, ambient).map_err(at(Step::Caps))?;
-    caps::set_ambient(ambient).map_err(at(Step::Caps))?;
+    if ambient != 0 {
+        caps::set_ambient(ambient).map_err(at(Step::Caps))?;
+    }
     // A change of ids clears it. A monitor that has died meanwhile has closed its end.
     prctl::set_parent_death_signal(libc::SIGKILL).map_err(at(Step::Ids))?;
     let mut word = [0_u8; 1];

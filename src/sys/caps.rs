@@ -143,7 +143,8 @@ pub fn set_ambient(mask: u64) -> Result<(), Errno> {
         libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong,
         0,
     )?;
-    let known = known();
+    // The kernel is asked for what it knows number by number.
+    let known = if mask == 0 { 0 } else { known() };
     for number in (0..64).filter(|number| bit(mask & known, *number)) {
         prctl(
             libc::PR_CAP_AMBIENT,
