@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::time::{Duration, Instant};
+
+use rustix::io::retry_on_intr;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::engine::options::StartOptions;
 use crate::engine::{Engine, Error};
@@ -25,6 +27,8 @@ use super::{cgroup, idmap, words};
 const INHERITED: i32 = 1024;
 /// Between two looks at a container that is about to be free.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+/// What a monitor to be says when it is in the user's namespace. No reply is of one byte.
+const ENTERED: u8 = b'E';
 
 /// The most descriptors `--preserve-fds` passes on.
 const MOST_PRESERVED: usize = 32;
@@ -55,6 +59,7 @@ fn become_monitor(run: &Path, socket: &OwnedFd) -> ! {
     let _ = rustix::process::setsid();
     let message = match crate::userns::enter(run, true) {
         Ok(_) => {
+            let _ = send(socket, &[ENTERED], SendFlags::NOSIGNAL);
             let _ = rustix::process::chdir("/");
             process::move_fd(socket.as_fd(), 3);
             let env = std::env::vars_os()
@@ -72,21 +77,13 @@ fn become_monitor(run: &Path, socket: &OwnedFd) -> ! {
 impl Spawned {
     /// The map of the namespace it entered, if it is not `expected`. Waits until it has entered one, which it mostly has.
     fn other_map(&self, expected: &IdMap) -> Option<IdMap> {
-        let id = self.pid.to_string();
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(10) && !process::has_ended(self.pid) {
-            let map = IdMap::of_process(&id)?;
-            if map == *expected {
-                return None;
-            }
-            // It executes the monitor when it is where it is to be.
-            if std::fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| line == [b"kelp\0", crate::monitor::ROLE.as_bytes(), b"\0"].concat()) {
-                return IdMap::of_process(&id);
-            }
-            std::thread::sleep(Duration::from_micros(200));
+        let mut word = [0_u8; 2];
+        let mut look = |flags| retry_on_intr(|| recv(&self.socket, &mut word[..], flags)).is_ok_and(|(size, _)| size == 1 && word[0] == ENTERED);
+        // What failed instead it says itself, to who waits for its answer.
+        if !look(RecvFlags::PEEK) || !look(RecvFlags::empty()) {
+            return None;
         }
-        // What failed it says itself.
-        None
+        IdMap::of_process(&self.pid.to_string()).filter(|map| map != expected)
     }
 
     /// Hands over the orders and waits for the answer. Returns the conversation; none when the container runs already.
