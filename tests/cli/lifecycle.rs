@@ -73,6 +73,8 @@ fn wait_prints_exit_codes() {
 fn restart_and_start_again() {
     let kelp = Kelp::busybox();
     kelp.detached(&["--name", "c", "busybox", "sh", "-c", "echo start >> /count; wc -l < /count; exec sleep 300"]);
+    // Killed before it has written, there would be nothing to add to.
+    kelp.wait_log("c", "1");
     let first = kelp.inspect("c", "{{.State.Pid}}");
     kelp.run(["restart", "-t", "0", "c"]).success().stdout("c");
     kelp.wait_log("c", "2");
