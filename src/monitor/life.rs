@@ -118,7 +118,7 @@ impl Monitor {
             Err(error) => {
                 let _ = process::pidfd_signal(launched.pidfd.as_fd(), libc::SIGKILL);
                 let _ = process::wait_for(launched.pid);
-                return Err(error);
+                return Err(launched.failure().map_or(error, StartError::Inside));
             }
         };
         let started = now();

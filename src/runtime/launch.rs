@@ -199,6 +199,19 @@ impl Launched {
         }
     }
 
+    /// What the process has said it failed with. Who cannot do something outside because the process is gone gives this
+    /// reason; nothing more can be had from the conversation after it.
+    pub fn failure(&self) -> Option<Failure> {
+        let mut buffer = vec![0_u8; super::join::PACKET];
+        let mut fds = Vec::new();
+        while let Ok(size @ 1..) = socket::receive(self.report.as_fd(), &mut buffer, &mut fds, false) {
+            if let Ok(failure) = serde_json::from_slice(&buffer[..size]) {
+                return Some(failure);
+            }
+        }
+        None
+    }
+
     /// The conversation, to be polled.
     pub fn report(&self) -> BorrowedFd<'_> {
         self.report.as_fd()

@@ -403,7 +403,7 @@ fn run(orders: &Orders, output: OwnedFd, helpers: &mut Vec<i32>) -> Result<(i32,
         Err(error) => {
             let _ = process::pidfd_signal(launched.pidfd.as_fd(), libc::SIGKILL);
             let _ = process::wait_for(launched.pid);
-            return Err(error);
+            return Err(launched.failure().map_or(error, Trouble::Inside));
         }
     };
     let ended = process::wait_for(launched.pid);
