@@ -5,6 +5,7 @@ pub mod blobs;
 pub mod compose;
 pub mod compress;
 pub mod compression;
+pub mod deflate;
 pub mod config;
 pub mod durable;
 pub mod hello;
