@@ -131,6 +131,8 @@ fn runtime_dir() -> Result<PathBuf, StateError> {
     // system without locks.
     let name = format!("kelp-run-{named}");
     let mut bases = vec![std::env::temp_dir(), PathBuf::from("/tmp"), PathBuf::from("/var/tmp")];
+    // A relative TMPDIR means another directory to each command.
+    bases.retain(|base| base.is_absolute());
     bases.dedup();
     let mut last = String::new();
     for path in bases.into_iter().map(|base| base.join(&name)) {

@@ -273,6 +273,11 @@ fn read_only_root() {
     kelp.sh(&["--read-only"], "touch /x").failure().stderr_has("Read-only");
     kelp.sh(&["--read-only", "--tmpfs", "/tmp"], "touch /tmp/x /dev/shm/x && echo fine").success().stdout("fine");
     kelp.sh(&["--read-only", "-v", "/data"], "touch /data/x && echo fine").success().stdout("fine");
+    // Also the files that are ours.
+    let script = "for f in hosts hostname resolv.conf; do echo x 2>/dev/null >>/etc/$f || echo $f; done";
+    kelp.sh(&["--read-only"], script).success().stdout("hosts\nhostname\nresolv.conf");
+    kelp.sh(&[], script).success().quiet().stdout("");
+    kelp.sh(&[], "grep /etc/hosts /proc/mounts").success().stdout_has("nosuid,nodev,noexec");
 }
 
 #[test]

@@ -131,3 +131,14 @@ fn the_server_of_an_overlay_ends_with_the_namespace() {
     done.success().stdout_has("f\nf\n").stdout_has("/no/such/place");
     kelp.no_process_left();
 }
+
+#[test]
+fn an_overlay_is_refused_where_its_directories_overlap() {
+    crate::needs!("fuse");
+    let kelp = Kelp::new();
+    let script = "mkdir -p lower up/in view w; m() { $K overlay-mount -o lowerdir=$PWD/lower,$1 view 2>&1 || true; }; \
+        m upperdir=$PWD/up,workdir=$PWD/up; m upperdir=$PWD/up,workdir=$PWD/up/in; m upperdir=$PWD/up/in,workdir=$PWD/up; ls up; \
+        m upperdir=$PWD/up,workdir=$PWD/w,noatime; grep -c 'view.*noatime' /proc/mounts";
+    let apart = "kelp: cannot make an overlay: workdir and upperdir must be apart, neither inside the other\n";
+    inside(&kelp, script).success().stdout(&format!("{}in\n1", apart.repeat(3)));
+}

@@ -216,9 +216,10 @@ pub(super) fn plan(
         }
     }
     let files = files::write(engine, record, network, names)?;
+    let read_only = if spec.storage.read_only { attribute::RDONLY } else { 0 };
     for (source, target) in &files {
         if !record.config.mounts.iter().any(|mount| mount.target == *target) {
-            all.push(mounts::bind(source, target, 0));
+            all.push(mounts::bind(source, target, attribute::NOSUID | attribute::NODEV | attribute::NOEXEC | read_only));
         }
     }
     let (mut fill, mut beneath, mut chown) = (Vec::new(), Vec::new(), Vec::new());

@@ -142,7 +142,7 @@ impl<'d, 'o> Unpacker<'d, 'o> {
         Ok(())
     }
 
-    /// Handles `.wh.` names; true when `path` was one.
+    /// Handles `.wh.` names; true when `path` was one, or is in a directory of AUFS' own.
     fn whiteout(&mut self, path: &[u8]) -> Result<bool, UnpackError> {
         const PREFIX: &[u8] = b".wh.";
         let start = path
@@ -150,6 +150,12 @@ impl<'d, 'o> Unpacker<'d, 'o> {
             .rposition(|&b| b == b'/')
             .map_or(0, |slash| slash + 1);
         let (parent, name) = (&path[..start.saturating_sub(1)], &path[start..]);
+        if let Some(part) = parent.split(|&b| b == b'/').find_map(|part| part.strip_prefix(PREFIX)) {
+            return match part.starts_with(PREFIX) {
+                true => Ok(true),
+                false => Err(UnpackError::refused(path, "something inside a whiteout")),
+            };
+        }
         let Some(hidden) = name.strip_prefix(PREFIX) else {
             return Ok(false);
         };

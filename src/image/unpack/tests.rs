@@ -397,6 +397,7 @@ fn whiteouts_become_overlay_marks() {
         .file(".wh.kept", "")
         .file("opq/.wh..wh..opq", "")
         .file(".wh..wh.plnk", "")
+        .file(".wh..wh.orph/1.2", "x")
         .end();
     scratch.unpack(&tar).unwrap();
     assert_eq!(
@@ -416,7 +417,7 @@ fn whiteouts_become_overlay_marks() {
         rustix::fs::getxattr(scratch.root().join(name), "user.overlay.opaque", &mut value) == Ok(1)
     };
     assert!(opaque("new") && opaque("later") && opaque("opq"));
-    for bad in [".wh.", ".wh...", ".wh..", "d/.wh.."] {
+    for bad in [".wh.", ".wh...", ".wh..", "d/.wh..", "d/.wh.e/f", ".wh.d/e/f"] {
         assert!(
             scratch.unpack(&Tar::default().file(bad, "").end()).is_err(),
             "{bad}"

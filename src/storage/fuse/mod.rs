@@ -73,6 +73,9 @@ pub enum Error {
         /// What the kernel said.
         errno: Errno,
     },
+    /// The server, which has said why on standard error.
+    #[error("the server of the overlay ended at once")]
+    Server,
     /// The conversation with the kernel.
     #[error("the FUSE connection failed: {0}")]
     Session(#[from] std::io::Error),

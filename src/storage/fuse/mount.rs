@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
     fsmount, fsopen, move_mount,
@@ -34,7 +33,8 @@ Mounts directories over each other, served in user space. Needs root of a user a
     uidmapping=, gidmapping=DISK:SHOWN:COUNT[:...]  Shift ids
     squash_to_uid=ID, squash_to_gid=ID, squash_to_root  Show everything as owned by one
     xattr_permissions                    Keep owners and modes in an attribute
-    noacl, volatile, writeback, timeout=SECONDS, threads=N, ro, nodev, nosuid, noexec
+    noacl, volatile, writeback, timeout=SECONDS, threads=N, ro, nodev, nosuid, noexec,
+    noatime
 
 Example:
   unshare -r -m sh -c 'kelp overlay-mount -o lowerdir=/usr,upperdir=up,workdir=work view; cd view; exec sh'
@@ -71,6 +71,7 @@ pub fn mount(target: &Path, options: &Options) -> Result<OwnedFd, Error> {
         flags.set(MountAttrFlags::MOUNT_ATTR_NODEV, options.nodev);
         flags.set(MountAttrFlags::MOUNT_ATTR_NOSUID, options.nosuid);
         flags.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, options.noexec);
+        flags.set(MountAttrFlags::MOUNT_ATTR_NOATIME, options.noatime);
         fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, flags)
     })();
     let mounted = made.map_err(failed("make a FUSE file system for"))?;
@@ -138,6 +139,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match run(&asked) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Server) => ExitCode::FAILURE,
         Err(error) => {
             writeln!(std::io::stderr(), "kelp: {error}").ok();
             ExitCode::FAILURE
@@ -194,7 +196,6 @@ const READY: &[u8] = b"ready";
 /// Mounts, and starts the server in a process of its own; returns when that is ready.
 fn start(target: &Path, options: &Options, words: &OsStr, flags: &[&str]) -> Result<Child, Error> {
     let device = mount(target, options)?;
-    let failed = || Error::Mount { target: target.to_owned(), what: "serve the overlay on", errno: Errno::IO };
     let started = Command::new("/proc/self/exe")
         .args([OsStr::new(ROLE), OsStr::new("--serve-stdin"), OsStr::new("-o"), words])
         .args(flags)
@@ -211,9 +212,8 @@ fn start(target: &Path, options: &Options, words: &OsStr, flags: &[&str]) -> Res
         if said == READY {
             return Ok(server);
         }
-        // It has said why on standard error.
         server.wait().ok();
-        Err(failed())
+        Err(Error::Server)
     });
     if started.is_err() {
         let _ = rustix::mount::unmount(target, rustix::mount::UnmountFlags::DETACH);
@@ -234,7 +234,7 @@ impl Served {
     /// owners are those of the files, and recorded ones (`user.containers.override_stat`) are for the reader to see.
     ///
     /// # Errors
-    /// As [`mount`]; [`Error::Mount`] with `EIO` if the server ended at once.
+    /// As [`mount`]; [`Error::Server`] if the server ended at once.
     pub fn new(lower: &[PathBuf], upper: &Path, work: &Path, target: &Path, plain: bool) -> Result<Self, Error> {
         let mut words = OsString::from(if plain { "xattr_permissions=0,lowerdir=" } else { "lowerdir=" });
         for (index, dir) in lower.iter().enumerate() {

@@ -68,6 +68,8 @@ pub struct Options {
     pub nosuid: bool,
     /// Mount without programs.
     pub noexec: bool,
+    /// Mount without updates of access times.
+    pub noatime: bool,
 }
 
 impl Default for Options {
@@ -91,6 +93,7 @@ impl Default for Options {
             nodev: false,
             nosuid: false,
             noexec: false,
+            noatime: false,
         }
     }
 }
@@ -165,12 +168,14 @@ impl Options {
             b"nodev" => self.nodev = true,
             b"nosuid" => self.nosuid = true,
             b"noexec" => self.noexec = true,
+            b"noatime" => self.noatime = true,
             b"dev" => self.nodev = false,
             b"suid" => self.nosuid = false,
             b"exec" => self.noexec = false,
+            b"atime" | b"relatime" => self.noatime = false,
             // Given by mount(8) and container tools, without a meaning here: kelp's overlay is
             // always for all users of its namespace, with the kernel checking permissions.
-            b"allow_other" | b"allow_root" | b"default_permissions" | b"noatime" | b"relatime" | b"userxattr"
+            b"allow_other" | b"allow_root" | b"default_permissions" | b"userxattr"
             | b"async" | b"defaults" | b"static_nlink" | b"noxattrs" | b"index" | b"metacopy" | b"redirect_dir"
             | b"context" | b"fsname" | b"subtype" => {}
             _ => return Err(bad("is not an option of this file system")),

@@ -85,26 +85,46 @@ fn lock_work(base: &OwnedFd) -> Result<()> {
     }
 }
 
+/// Whether a directory is `other` or somewhere below it.
+fn is_within(dir: &OwnedFd, other: &OwnedFd) -> Result<bool> {
+    let id = |fd: &OwnedFd| fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+    let wanted = id(other)?;
+    let mut place = fs::openat(dir, ".", DIRECTORY | OFlags::PATH, Mode::empty())?;
+    let mut at = id(&place)?;
+    while at != wanted {
+        place = fs::openat(&place, "..", DIRECTORY | OFlags::PATH, Mode::empty())?;
+        let above = id(&place)?;
+        if above == at {
+            return Ok(false);
+        }
+        at = above;
+    }
+    Ok(true)
+}
+
 fn open_work(upper: &OwnedFd, options: &Options) -> std::result::Result<Work, Error> {
-    let path = options.workdir.clone().unwrap_or_default();
-    let failed = |why| move |errno| Error::Layer { path: path.clone(), why, errno };
     let Some(workdir) = &options.workdir else {
         return Err(Error::Layers("an upperdir needs a workdir on the same file system"));
     };
+    let failed = |why| {
+        let path = workdir.clone();
+        move |errno| Error::Layer { path, why, errno }
+    };
     let base = open_root(workdir, "open the work directory")?;
-    lock_work(&base).map_err(failed("lock the work directory (another overlay uses it)"))?;
-    let path = workdir.clone();
-    let failed = |why| move |errno| Error::Layer { path: path.clone(), why, errno };
-    // As the kernel's overlay does: what an earlier mount left half made is in `work`, and of no use.
-    let _ = whiteout::remove_all(&base, OsStr::new("work"), 0);
-    let made = fs::mkdirat(&base, "work", Mode::from_raw_mode(0o700));
-    made.map_err(failed.clone()("make the directory `work` in"))?;
-    let work = fs::openat(&base, "work", DIRECTORY | OFlags::RDONLY, Mode::empty());
-    let work = work.map_err(failed.clone()("open the directory `work` in"))?;
     let device = |fd: &OwnedFd| fs::fstat(fd).map(|s| s.st_dev);
-    if device(&work).ok() != device(upper).ok() {
+    if device(&base).ok() != device(upper).ok() {
         return Err(failed("use, as it is not on the file system of upperdir,")(Errno::XDEV));
     }
+    let within = |one, other| is_within(one, other).map_err(failed("look above"));
+    if within(&base, upper)? || within(upper, &base)? {
+        return Err(Error::Layers("workdir and upperdir must be apart, neither inside the other"));
+    }
+    lock_work(&base).map_err(failed("lock the work directory (another overlay uses it)"))?;
+    // As the kernel's overlay does: what an earlier mount left half made is in `work`, and of no use.
+    let _ = whiteout::remove_all(&base, OsStr::new("work"), 0);
+    fs::mkdirat(&base, "work", Mode::from_raw_mode(0o700)).map_err(failed("make the directory `work` in"))?;
+    let work = fs::openat(&base, "work", DIRECTORY | OFlags::RDONLY, Mode::empty());
+    let work = work.map_err(failed("open the directory `work` in"))?;
     Ok(Work::new(work, base))
 }
 
