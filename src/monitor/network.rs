@@ -75,16 +75,15 @@ impl Net {
         self.ports.map(|(ports, _)| ports.stop()).unwrap_or_default()
     }
 
-    /// Makes published ports lead where they should by now. Without such a place the listeners wait, and clients in their
-    /// queues.
+    /// Makes published ports lead where they should by now; without such a place, clients are turned away.
     fn forward(&mut self, wishes: &[Wish], netns: BorrowedFd<'_>, listeners: &mut Listeners) -> Result<(), NetworkError> {
         let target = self.target(wishes);
-        let stale = |old: &Target| !target.is_some_and(|new| new.is_same(old));
+        let stale = |old: &Target| !target.is_same(old);
         if let Some((ports, _)) = self.ports.take_if(|(_, old)| stale(old)) {
             // Connections to the address that is gone end.
             listeners.extend(ports.stop());
         }
-        if let Some(target) = target.filter(|_| !listeners.is_empty()) {
+        if !listeners.is_empty() {
             self.ports = Some((Inside::forward(netns, target, std::mem::take(listeners))?, target));
         }
         Ok(())
@@ -92,10 +91,14 @@ impl Net {
 
     /// Where published ports lead: the default network, else the first one with an IPv4 address, else the first. Clients of a
     /// family the network does not have come to addresses of the default network's, which nothing else uses there.
-    fn target(&self, wishes: &[Wish]) -> Option<Target> {
-        if let Some(private) = &self.private {
-            return Some(private.target());
+    fn target(&self, wishes: &[Wish]) -> Target {
+        match &self.private {
+            Some(private) => private.target(),
+            None => self.user_target(wishes).unwrap_or_else(Target::nowhere),
         }
+    }
+
+    fn user_target(&self, wishes: &[Wish]) -> Option<Target> {
         let lease = self.leases.iter().find(|lease| lease.ip.is_some()).or(self.leases.first())?;
         let network = wishes.iter().map(|wish| &wish.network).find(|network| network.id == lease.network_id)?;
         let gateway = |ipv6: bool| network.subnet(ipv6).map(|subnet| subnet.gateway);
@@ -134,15 +137,15 @@ fn outside(error: impl std::fmt::Display) -> StartError {
 }
 
 impl Monitor {
-    /// Whether the container has a network that ports can be published on.
+    /// Whether ports are published: the container may be on a network, if it is on none now.
     pub(super) fn publishes(&self) -> bool {
-        (self.start.slirp.is_some() || self.start.pasta.is_some() || !self.start.networks.is_empty()) && !self.start.ports.is_empty()
+        self.start.member.is_some() && !self.start.ports.is_empty()
     }
 
     /// Starts everything; [`Net::wait_configured`] waits for it. On failure the listeners stay here for another try.
     pub(super) fn start_network(&mut self, pid: i32, listeners: Listeners) -> Result<Option<Net>, StartError> {
         let Start { slirp, pasta, networks, host_access, .. } = &self.start;
-        if slirp.is_none() && pasta.is_none() && networks.is_empty() && host_access.is_empty() {
+        if slirp.is_none() && pasta.is_none() && networks.is_empty() && host_access.is_empty() && listeners.is_empty() {
             return Ok(None);
         }
         let netns = open_netns(pid).map_err(outside)?;

@@ -412,6 +412,42 @@ fn names_change_with_the_command_that_changes_them() {
     assert!(!known("brief"), "ended");
 }
 
+/// Whether a server says something at this port of the host. One that never answers and never hangs up is a failure.
+fn is_answered(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    // It may have been reset by now.
+    drop(std::io::Write::write_all(&mut stream, b"GET /index.html HTTP/1.0\r\n\r\n"));
+    let mut answer = String::new();
+    match std::io::Read::read_to_string(&mut stream, &mut answer) {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("port {port} is silent"),
+        _ => answer.contains("200 OK"),
+    }
+}
+
+#[test]
+fn a_published_port_of_a_container_without_networks() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    kelp.ok(["network", "create", "app"]);
+    let port = free_port();
+    up(&kelp, "web", &["--network", "app", "-p", &format!("127.0.0.1:{port}:80")], HTTPD);
+    until("on the network", SOON, || is_answered(port));
+    kelp.ok(["network", "disconnect", "app", "web"]);
+    assert!(!is_answered(port), "without a network");
+    kelp.ok(["network", "connect", "app", "web"]);
+    until("connected", SOON, || is_answered(port));
+    // The same where it is started without one.
+    kelp.ok(["network", "disconnect", "app", "web"]);
+    kelp.ok(["restart", "-t", "0", "web"]);
+    assert_eq!(kelp.ok(["port", "web"]), format!("80/tcp -> 127.0.0.1:{port}"));
+    assert!(!is_answered(port), "restarted without a network");
+    kelp.ok(["network", "connect", "app", "web"]);
+    until("connected after a restart", SOON, || is_answered(port));
+    kelp.ok(["rm", "-f", "-t", "0", "web"]);
+    kelp.nothing_left();
+}
+
 #[test]
 fn the_default_network_comes_and_goes() {
     needs!("slirp");
@@ -435,7 +471,7 @@ fn the_default_network_comes_and_goes() {
     published("on the default network");
     kelp.ok(["network", "disconnect", "bridge", "web"]);
     assert!(!links().contains("tap0"), "{}", links());
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok(), "clients wait for a network");
+    assert!(!is_answered(port), "there is nobody to answer");
     kelp.ok(["network", "connect", "bridge", "web"]);
     published("on the default network again");
     // So it is after a restart, and where it was done while it did not run.

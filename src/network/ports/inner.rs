@@ -55,6 +55,16 @@ impl Target {
         Self { address, gateway, address6, gateway6, loopback: None, transparent: false, transparent6: false }
     }
 
+    /// Where a container leads that is on no network: every client is refused.
+    pub fn nowhere() -> Self {
+        let (none, none6) = (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED);
+        Self { address6: None, ..Self::on_link(none, none, none6, none6) }
+    }
+
+    fn is_nowhere(&self) -> bool {
+        self.address.is_unspecified() && self.address6.is_none()
+    }
+
     /// Whether it leads to the same addresses.
     pub fn is_same(&self, other: &Self) -> bool {
         (self.address, self.gateway, self.address6, self.gateway6) == (other.address, other.gateway, other.address6, other.gateway6)
@@ -91,6 +101,9 @@ impl Target {
 /// A namespace in which not even loopback comes up.
 pub fn prepare(netlink: &mut Netlink, listeners: &[Listener], target: &mut Target) -> Result<(), NetlinkError> {
     netlink.link_up(LOOPBACK)?;
+    if target.is_nowhere() {
+        return Ok(());
+    }
     let has = |ipv6: bool, protocol: Protocol| {
         listeners.iter().map(Listener::binding).any(|b| b.host_ip.is_ipv6() == ipv6 && b.protocol == protocol)
     };
@@ -178,6 +191,9 @@ pub(super) fn connect(
     port: u16,
     force_v4: bool,
 ) -> Result<Inner, Errno> {
+    if target.is_nowhere() {
+        return Err(Errno::NETUNREACH);
+    }
     let ipv6 = client.is_ipv6() && !force_v4;
     let (server, source, transparent) = match (ipv6, target.address6) {
         (true, Some(address)) => (IpAddr::V6(address), target.source(client.ip()), target.transparent6),
