@@ -35,6 +35,8 @@ pub struct Target {
     pub address6: Option<Ipv6Addr>,
     /// The IPv6 address that stands for the host.
     pub gateway6: Ipv6Addr,
+    /// Where a client of IPv4 is led when nobody listens at `address`.
+    pub other: Option<Ipv6Addr>,
     /// One of the two addresses is on no link yet, and put on the loopback one.
     pub loopback: Option<IpAddr>,
     /// IPv4 connections may carry their client's address; set by [`prepare`].
@@ -52,7 +54,7 @@ impl Target {
     /// As [`Target::new`], where both addresses are on a link.
     pub fn on_link(address: Ipv4Addr, gateway: Ipv4Addr, address6: Ipv6Addr, gateway6: Ipv6Addr) -> Self {
         let address6 = Some(address6);
-        Self { address, gateway, address6, gateway6, loopback: None, transparent: false, transparent6: false }
+        Self { address, gateway, address6, gateway6, other: None, loopback: None, transparent: false, transparent6: false }
     }
 
     /// Where a container leads that is on no network: every client is refused.
@@ -68,6 +70,11 @@ impl Target {
     /// Whether it leads to the same addresses.
     pub fn is_same(&self, other: &Self) -> bool {
         (self.address, self.gateway, self.address6, self.gateway6) == (other.address, other.gateway, other.address6, other.gateway6)
+    }
+
+    /// Whether there is a second address to try for a client, of the other family.
+    pub(super) fn has_other(&self, client: SocketAddr) -> bool {
+        if client.is_ipv6() { self.address6.is_some() } else { self.other.is_some() }
     }
 
     /// The address a client has inside: its own, or the gateway's where its own would mean something else there.
@@ -182,19 +189,19 @@ pub(super) struct Inner {
     pub(super) source: Option<IpAddr>,
 }
 
-/// Begins a connection to a port of the container on behalf of a client. `force_v4`: to the IPv4 address, from the
-/// gateway, whatever the client is.
-pub(super) fn connect(
-    target: &Target,
-    protocol: Protocol,
-    client: SocketAddr,
-    port: u16,
-    force_v4: bool,
-) -> Result<Inner, Errno> {
+/// Begins a connection to a port of the container on behalf of a client. `other`: to the address of the other family,
+/// from the gateway.
+pub(super) fn connect(target: &Target, protocol: Protocol, client: SocketAddr, port: u16, other: bool) -> Result<Inner, Errno> {
     if target.is_nowhere() {
         return Err(Errno::NETUNREACH);
     }
-    let ipv6 = client.is_ipv6() && !force_v4;
+    if other && client.is_ipv4() {
+        let address = target.other.ok_or(Errno::CONNREFUSED)?;
+        let socket = open(true, protocol)?;
+        begin(&socket, SocketAddr::new(address.into(), port))?;
+        return Ok(Inner { socket, source: None });
+    }
+    let ipv6 = client.is_ipv6() && !other;
     let (server, source, transparent) = match (ipv6, target.address6) {
         (true, Some(address)) => (IpAddr::V6(address), target.source(client.ip()), target.transparent6),
         (true, None) => return connect(target, protocol, client, port, true),
