@@ -72,6 +72,7 @@ fn networks_are_made_listed_and_removed() {
     kelp.run(["network", "exists", "app"]).code(0);
     kelp.run(["network", "exists", "nosuch"]).code(1);
     kelp.ok(["create", "--name", "c", "--network", "app", "busybox"]);
+    assert_eq!(kelp.inspect("c", "{{.NetworkSettings.Networks.app.NetworkID}}"), id);
     kelp.run(["network", "rm", "app"]).code(2).stderr_has("in use by container c");
     kelp.run(["network", "rm", "nosuch"]).code(1).stderr_has("no such network");
     kelp.run(["network", "rm", "-f", "nosuch"]).success();
