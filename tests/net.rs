@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use kelp::network::netlink::{Netlink, RouteTo, group};
+use kelp::network::netlink::{Netlink, Local, group};
 use kelp::network::private::{Inside, PrivateNetwork};
 use kelp::network::slirp::{self, SlirpNet};
 use kelp::network::ports;
@@ -512,7 +512,7 @@ fn routes() {
     let mut netlink = Netlink::open(0).unwrap();
     let link = netlink.link_index("lo").unwrap();
     netlink.link_up(link).unwrap();
-    let to = RouteTo::Local { link, source: None };
+    let to = Local { link, source: None };
     // So many routes that a list takes several parts.
     for n in 0..1000u16 {
         let [high, low] = n.to_be_bytes();
@@ -527,7 +527,7 @@ fn routes() {
             std::thread::sleep(Duration::from_micros(round % 50 * 10));
             netlink.add_route(Ipv4Addr::UNSPECIFIED.into(), 0, to, 254).unwrap();
         });
-        let listed = watch.has_default_route().unwrap();
+        let listed = watch.has_default_route(None).unwrap();
         maker.join().unwrap();
         assert!(listed || watch.read_events().unwrap(), "round {round}: neither listed nor told");
         netlink.delete_route(Ipv4Addr::UNSPECIFIED.into(), 0, to, 254).unwrap();

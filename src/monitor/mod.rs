@@ -8,6 +8,7 @@
 mod clients;
 pub mod health;
 mod life;
+mod links;
 mod log;
 mod network;
 pub mod protocol;
@@ -59,6 +60,8 @@ struct Monitor {
     holder_at: Option<Instant>,
     holder_reached: Option<Instant>,
     holder_tries: u32,
+    /// Containers it is linked to.
+    links: links::Links,
     /// The server of a FUSE root.
     file_server: Option<i32>,
     /// Answers system calls of a container in single-id mode.
@@ -211,6 +214,7 @@ impl Monitor {
             holder_at: None,
             holder_reached: None,
             holder_tries: 0,
+            links: links::Links::default(),
             file_server: None,
             supervisor: None,
             kill_at: None,
@@ -278,6 +282,10 @@ impl Monitor {
             fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
             sources.push(Source::Holder);
         }
+        if let Some(fd) = self.links.fd() {
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+            sources.push(Source::Links);
+        }
         if let Some(running) = &self.running {
             for (fd, flags, source) in running.streams.interests(clogged) {
                 fds.push(PollFd::from_borrowed_fd(fd, flags));
@@ -307,7 +315,7 @@ impl Monitor {
                 Source::Stderr => self.read_output(log::Stream::Stderr),
                 Source::Stdin => self.write_input(),
                 Source::Check => self.checks.read_output(),
-                Source::Signals | Source::Listener | Source::Holder | Source::Client(..) => {}
+                Source::Signals | Source::Listener | Source::Holder | Source::Links | Source::Client(..) => {}
             }
         }
         for source in ready {
@@ -315,6 +323,7 @@ impl Monitor {
                 Source::Signals => self.handle_signals(),
                 Source::Listener => self.accept(),
                 Source::Holder => self.holder_ended(),
+                Source::Links => self.links_changed(),
                 Source::Client(index, what) => self.handle_client(index, what),
                 Source::Stdout | Source::Stderr | Source::Stdin | Source::Check => {}
             }
@@ -336,6 +345,7 @@ enum Source {
     Signals,
     Listener,
     Holder,
+    Links,
     Stdout,
     Stderr,
     Stdin,

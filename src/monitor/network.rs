@@ -10,6 +10,7 @@ use super::life::StartError;
 use super::protocol::{Reply, Start};
 use crate::network::holder::client::{HolderError, Plug};
 use crate::network::holder::protocol::Wish;
+use crate::network::files::HostsLink;
 use crate::network::host_access::{self, HostAccess};
 use crate::network::pasta;
 use crate::network::ports::{Listeners, Target};
@@ -170,7 +171,7 @@ impl Monitor {
             net.host = Some(HostAccess::start(netns, &self.start.host_access).map_err(|error| error.to_string())?);
         }
         if let Some(options) = &self.start.slirp {
-            net.private = Some(start_slirp(netns, &SlirpNet::new(options, self.start.host_ipv6), options).map_err(text)?);
+            net.private = Some(start_slirp(netns, &self.slirp_net(options), options).map_err(text)?);
         }
         if let Some(options) = &self.start.pasta {
             let started = self.start_pasta(netns, options)?;
@@ -180,9 +181,16 @@ impl Monitor {
         if !self.start.networks.is_empty() {
             self.attach(net, netns).map_err(|error| error.to_string())?;
             self.record_leases(&net.leases);
+            self.watch_links();
             self.write_names(&net.leases)?;
         }
         net.forward(&self.start.networks, netns, &mut self.listeners).map_err(text)
+    }
+
+    /// The default network: the way out, unless another one is to be.
+    fn slirp_net(&self, options: &SlirpOptions) -> SlirpNet {
+        let steps_back = self.start.networks.iter().any(|wish| wish.priority > 0);
+        SlirpNet { steps_back, ..SlirpNet::new(options, self.start.host_ipv6) }
     }
 
     fn start_pasta(&self, netns: BorrowedFd<'_>, options: &[String]) -> Result<Slirp, String> {
@@ -223,9 +231,9 @@ impl Monitor {
         drop(lease::write(&self.paths, &self.start.id, leases));
     }
 
-    fn write_names(&self, leases: &[Lease]) -> Result<(), String> {
+    pub(super) fn write_names(&self, leases: &[Lease]) -> Result<(), String> {
         let Some(names) = &self.start.names else { return Ok(()) };
-        names.write(leases, &std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
+        names.write(&self.paths, leases, &std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
     }
 
     /// Everything that follows from a change of networks while the container runs.
@@ -245,7 +253,7 @@ impl Monitor {
     }
 
     /// `network connect`.
-    pub(super) fn connect_network(&mut self, wish: Wish) -> Reply {
+    pub(super) fn connect_network(&mut self, wish: Wish, links: Vec<HostsLink>) -> Reply {
         let error = |message: String| Reply::Error { message };
         let Some(member) = &self.start.member else {
             return error("the container has no network namespace of its own, so it cannot be connected".to_owned());
@@ -255,7 +263,7 @@ impl Monitor {
             Some(Err(message)) => return error(message),
             None => {
                 // Between two runs: the next has it.
-                self.start.networks.push(wish);
+                self.has_network(wish, links);
                 return Reply::Ok;
             }
         };
@@ -268,19 +276,36 @@ impl Monitor {
                 (net.plug, net.leases) = (Some(plug), leases);
             }),
         };
-        match connected {
-            Ok(()) => {
-                self.start.networks.push(wish);
-                done(self.networks_changed())
-            }
-            Err(reason) => error(reason.to_string()),
+        if let Err(reason) = connected {
+            return error(reason.to_string());
         }
+        let back = match &mut net.private {
+            Some(private) if wish.priority > 0 => private.step_back(netns.as_fd()).map_err(|reason| reason.to_string()),
+            Some(_) | None => Ok(()),
+        };
+        self.has_network(wish, links);
+        done(back.and(self.networks_changed()))
+    }
+
+    fn has_network(&mut self, wish: Wish, links: Vec<HostsLink>) {
+        self.start.networks.push(wish);
+        if let Some(names) = &mut self.start.names {
+            names.links.extend(links);
+        }
+        self.watch_links();
     }
 
     /// `network disconnect`.
     pub(super) fn disconnect_network(&mut self, network: &str) -> Reply {
         self.start.networks.retain(|wish| wish.network.id != network);
-        let Some(init) = self.record.init else { return Reply::Ok };
+        if let Some(names) = &mut self.start.names {
+            names.links.retain(|link| link.network.as_deref() != Some(network));
+        }
+        let Some(init) = self.record.init else {
+            // A store that cannot be written has not changed either.
+            drop(lease::forget(&self.paths, &self.start.id, network));
+            return Reply::Ok;
+        };
         let Some(net) = self.running.as_mut().and_then(|running| running.network.as_mut()) else { return Reply::Ok };
         let Some(plug) = &net.plug else { return Reply::Ok };
         if net.leases.iter().all(|lease| lease.network_id != network) {
@@ -299,7 +324,7 @@ impl Monitor {
     pub(super) fn set_default_network(&mut self, options: Option<SlirpOptions>) -> Reply {
         let error = |message: String| Reply::Error { message };
         self.start.slirp.clone_from(&options);
-        let net = options.as_ref().map(|options| SlirpNet::new(options, self.start.host_ipv6));
+        let net = options.as_ref().map(|options| self.slirp_net(options));
         if let Some(names) = &mut self.start.names {
             names.address = net.map(|net| net.address.into());
             names.server = net.map(|net| (net.dns.into(), net.ipv6));

@@ -5,7 +5,7 @@
 //! another, on networks of all kinds, forwards published ports for as long as the container runs.
 
 use std::io::Read;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -15,15 +15,20 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
-use crate::network::netlink::{Netlink, NetlinkError, RouteTo, group};
+use crate::network::netlink::{Netlink, NetlinkError, group};
 use crate::network::ports::{self, Listeners, Target};
 use crate::network::slirp::{Slirp, SlirpError, SlirpNet, TAP};
 use crate::spec::network::SlirpOptions;
+use crate::spec::subnet::Subnet;
 
 /// Stack of the thread inside. Its deepest call needs a third of it; untouched pages cost nothing.
 const STACK: usize = 128 * 1024;
-/// The main routing table.
-const TABLE_MAIN: u32 = 254;
+const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const ANY6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+/// Metric of a default route that stepped back: behind networks with a priority, before all others.
+const METRIC_BACK: u32 = 99;
+/// That of the IPv6 default route otherwise, before all others. slirp4netns gives its IPv4 one the metric 0.
+const METRIC_FIRST: u32 = 1;
 
 /// Why a container's network could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +74,8 @@ pub struct Inside {
 /// What the thread does.
 #[derive(Debug)]
 enum Work {
-    /// Waits for slirp4netns' device and completes it.
-    Configure(SlirpNet),
+    /// Waits for the default route, by slirp4netns' device if it is that, and completes it.
+    Configure(SlirpNet, Option<&'static str>),
     /// Forwards the ports of these listeners.
     Forward(Target, Listeners),
 }
@@ -138,8 +143,8 @@ fn work(netns: OwnedFd, what: Work, stop: &OwnedFd, tell: OwnedFd) -> Listeners 
     // Nothing more is needed of it, and it would keep the namespace alive.
     drop(netns);
     match what {
-        Work::Configure(net) => {
-            report(tell, entered.and_then(|()| configure(&net, stop).map_err(|error| error.to_string())));
+        Work::Configure(net, device) => {
+            report(tell, entered.and_then(|()| configure(&net, device, stop).map_err(|error| error.to_string())));
             Listeners::new()
         }
         Work::Forward(mut target, listeners) => {
@@ -165,12 +170,30 @@ fn report<T>(tell: OwnedFd, outcome: Result<T, String>) -> Option<T> {
     }
 }
 
-fn configure(net: &SlirpNet, stop: &OwnedFd) -> Result<(), NetlinkError> {
+fn configure(net: &SlirpNet, device: Option<&str>, stop: &OwnedFd) -> Result<(), NetlinkError> {
     let mut netlink = Netlink::open(group::IPV4_ROUTE)?;
-    wait_for_route(&mut netlink, stop)?;
+    wait_for_route(&mut netlink, device, stop)?;
     if net.ipv6 {
         // Without it, IPv4 still works.
         drop(add_ipv6(&mut netlink, net));
+    }
+    if net.steps_back { step_back(&mut netlink, net) } else { Ok(()) }
+}
+
+/// Gives the default routes by slirp4netns a metric behind those of networks with a priority.
+fn step_back(netlink: &mut Netlink, net: &SlirpNet) -> Result<(), NetlinkError> {
+    let link = netlink.link_index(TAP)?;
+    for (any, gateway, metric) in [(ANY, IpAddr::V4(net.gateway), 0), (ANY6, net.gateway6.into(), METRIC_FIRST)] {
+        if any.is_ipv6() && !net.ipv6 {
+            continue;
+        }
+        let Some(any) = Subnet::new(any, 0) else { continue };
+        netlink.add_route_by(any, gateway, link, METRIC_BACK)?;
+        match netlink.delete_route_by(any, gateway, link, metric) {
+            // It was done before.
+            Err(error) if error.source.raw_os_error() == Some(libc::ESRCH) => {}
+            other => other?,
+        }
     }
     Ok(())
 }
@@ -182,8 +205,8 @@ fn prepare(listeners: &Listeners, target: &mut Target) -> Result<Netlink, Netlin
 }
 
 /// Waits for slirp4netns to have configured its device: the default route is the last thing it adds.
-fn wait_for_route(netlink: &mut Netlink, stop: &OwnedFd) -> Result<(), NetlinkError> {
-    while !netlink.has_default_route()? {
+fn wait_for_route(netlink: &mut Netlink, device: Option<&str>, stop: &OwnedFd) -> Result<(), NetlinkError> {
+    while !netlink.has_default_route(device)? {
         // Events that came with the answer must be read before waiting for others.
         while !netlink.read_events()? {
             let mut fds = [PollFd::new(netlink, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
@@ -206,8 +229,8 @@ pub(super) fn add_ipv6(netlink: &mut Netlink, net: &SlirpNet) -> Result<(), Netl
     drop(std::fs::write(format!("/proc/sys/net/ipv6/conf/{TAP}/accept_ra"), "0"));
     let link = netlink.link_index(TAP)?;
     netlink.add_address(link, IpAddr::V6(net.address6), 64)?;
-    let gateway = RouteTo::Gateway { address: IpAddr::V6(net.gateway6), link };
-    netlink.add_route(Ipv6Addr::UNSPECIFIED.into(), 0, gateway, TABLE_MAIN)
+    let Some(any) = Subnet::new(ANY6, 0) else { return Ok(()) };
+    netlink.add_route_by(any, IpAddr::V6(net.gateway6), link, METRIC_FIRST)
 }
 
 /// The default network of a running container.
@@ -226,7 +249,7 @@ impl PrivateNetwork {
     pub fn start(program: &Path, netns: BorrowedFd<'_>, net: &SlirpNet, options: &SlirpOptions) -> Result<Self, NetworkError> {
         // slirp4netns takes longest.
         let slirp = Slirp::start(program, netns, net, options)?;
-        Self::with(slirp, netns, net)
+        Self::complete(slirp, netns, net, Some(TAP))
     }
 
     /// As [`PrivateNetwork::start`], with another program that makes a device and a default route.
@@ -234,7 +257,11 @@ impl PrivateNetwork {
     /// # Errors
     /// A system out of threads or descriptors.
     pub fn with(slirp: Slirp, netns: BorrowedFd<'_>, net: &SlirpNet) -> Result<Self, NetworkError> {
-        match Inside::start(netns, Work::Configure(*net)) {
+        Self::complete(slirp, netns, net, None)
+    }
+
+    fn complete(slirp: Slirp, netns: BorrowedFd<'_>, net: &SlirpNet, device: Option<&'static str>) -> Result<Self, NetworkError> {
+        match Inside::start(netns, Work::Configure(*net, device)) {
             Ok(inside) => Ok(Self { slirp, net: *net, inside }),
             Err(error) => {
                 slirp.kill();
@@ -279,6 +306,22 @@ impl PrivateNetwork {
                 Err(errno) => return Err(system("poll")(errno)),
             }
         }
+    }
+
+    /// Leaves the way out to another network from now on.
+    ///
+    /// # Errors
+    /// What failed inside.
+    pub fn step_back(&mut self, netns: BorrowedFd<'_>) -> Result<(), NetworkError> {
+        if self.net.steps_back {
+            return Ok(());
+        }
+        let net = SlirpNet { steps_back: true, ..self.net };
+        let mut inside = Inside::start(netns, Work::Configure(net, Some(TAP)))?;
+        inside.result()?;
+        self.net = net;
+        std::mem::replace(&mut self.inside, inside).stop();
+        Ok(())
     }
 
     /// Why slirp4netns ended, to be asked when it was reaped before its time.

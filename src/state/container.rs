@@ -211,7 +211,7 @@ impl<'a> Containers<'a> {
         let written = |path: PathBuf| path.metadata().map(|meta| meta.mtime() * 1_000_000_000 + meta.mtime_nsec()).ok();
         let now = crate::format::time::now();
         let sign = || {
-            let written = [self.paths.log(id), dir.join("leases.json")].into_iter().filter_map(written);
+            let written = [self.paths.log(id), dir.join(super::lease::FILE)].into_iter().filter_map(written);
             // Somebody else's clock, on a shared file system.
             written.filter(|time| *time <= now).fold(last.time, i64::max)
         };

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::size::Sizes;
 use crate::engine::network::{built_in_id, endpoint_id};
+use crate::engine::network::link::shown;
 use crate::engine::network::wire::attachments;
 use crate::engine::{Engine, Error};
 use crate::format::time;
@@ -434,6 +435,13 @@ fn network_settings(engine: &Engine, entry: &Entry) -> Value {
         let wanted = attachments(modes).into_iter().find(|each| each.network == lease.network);
         (lease.network.clone(), user_network(record, lease, wanted.as_ref()))
     }));
+    for wanted in attachments(modes) {
+        if let Some(value) = networks.get_mut(&wanted.network) {
+            value["Links"] = null_if_empty(&shown(engine, &wanted.links));
+            value["DriverOpts"] = if wanted.driver_options.is_empty() { Value::Null } else { json!(wanted.driver_options) };
+            value["GwPriority"] = wanted.priority.into();
+        }
+    }
     let on_default = modes.iter().any(|mode| matches!(mode, NetworkMode::Default(_) | NetworkMode::Pasta(_))) && !ip.is_empty();
     json!({
         "Bridge": "",
@@ -471,6 +479,7 @@ fn user_network(record: &ContainerRecord, lease: &Lease, wanted: Option<&Attachm
         "Aliases": null_if_empty(&lease.aliases),
         "MacAddress": lease.mac,
         "DriverOpts": null,
+        "GwPriority": 0,
         "NetworkID": lease.network_id,
         "EndpointID": endpoint_id(&lease.network_id, &record.id),
         "Gateway": text(lease.gateway.map(Into::into)),
@@ -506,6 +515,7 @@ fn endpoints(engine: &Engine, mode: &NetworkMode, id: &str, ip: &str) -> Vec<(St
             "Aliases": null_if_empty(aliases),
             "MacAddress": mac,
             "DriverOpts": null,
+            "GwPriority": 0,
             "NetworkID": name,
             "EndpointID": "",
             "Gateway": gateway,

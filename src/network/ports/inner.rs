@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 
 use super::bind::Listener;
-use crate::network::netlink::{Netlink, NetlinkError, RouteTo, RuleMatch};
+use crate::network::netlink::{Netlink, NetlinkError, Local, RuleMatch};
 use crate::spec::port::Protocol;
 use crate::sys::net as sysnet;
 
@@ -136,7 +136,7 @@ pub fn prepare(netlink: &mut Netlink, listeners: &[Listener], target: &mut Targe
 
 fn prepare_family(netlink: &mut Netlink, listeners: &[Listener], ipv6: bool) -> Result<(), NetlinkError> {
     let any: IpAddr = if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-    netlink.add_route(any, 0, RouteTo::Local { link: LOOPBACK, source: None }, TABLE_MARKED)?;
+    netlink.add_route(any, 0, Local { link: LOOPBACK, source: None }, TABLE_MARKED)?;
     netlink.add_rule(ipv6, RuleMatch::Mark(MARK), TABLE_MARKED, RULE_PRIORITY)?;
     for (first, last) in udp_ranges(listeners, ipv6) {
         netlink.add_rule(ipv6, RuleMatch::UdpFrom { first, last }, TABLE_UDP, RULE_PRIORITY + 1)?;
@@ -172,7 +172,7 @@ pub(super) fn route_client(netlink: &mut Netlink, target: &Target, client: IpAdd
         IpAddr::V6(_) => (128, target.address6.map(IpAddr::V6)),
     };
     // Without the source, the kernel would answer from the destination itself, as to any local address.
-    let to = RouteTo::Local { link: LOOPBACK, source };
+    let to = Local { link: LOOPBACK, source };
     // Without the route this one client gets no answers; nobody else is hurt, and there is nobody to tell.
     drop(if add {
         netlink.add_route(client, prefix, to, TABLE_UDP)
