@@ -75,7 +75,7 @@ pub struct Inside {
 #[derive(Debug)]
 enum Work {
     /// Waits for the default route, by slirp4netns' device if it is that, and completes it.
-    Configure(SlirpNet, Option<&'static str>),
+    Configure(SlirpNet),
     /// Forwards the ports of these listeners.
     Forward(Target, Listeners),
 }
@@ -143,8 +143,8 @@ fn work(netns: OwnedFd, what: Work, stop: &OwnedFd, tell: OwnedFd) -> Listeners 
     // Nothing more is needed of it, and it would keep the namespace alive.
     drop(netns);
     match what {
-        Work::Configure(net, device) => {
-            report(tell, entered.and_then(|()| configure(&net, device, stop).map_err(|error| error.to_string())));
+        Work::Configure(net) => {
+            report(tell, entered.and_then(|()| configure(&net, stop).map_err(|error| error.to_string())));
             Listeners::new()
         }
         Work::Forward(mut target, listeners) => {
@@ -170,9 +170,9 @@ fn report<T>(tell: OwnedFd, outcome: Result<T, String>) -> Option<T> {
     }
 }
 
-fn configure(net: &SlirpNet, device: Option<&str>, stop: &OwnedFd) -> Result<(), NetlinkError> {
+fn configure(net: &SlirpNet, stop: &OwnedFd) -> Result<(), NetlinkError> {
     let mut netlink = Netlink::open(group::IPV4_ROUTE)?;
-    wait_for_route(&mut netlink, device, stop)?;
+    wait_for_route(&mut netlink, (!net.shares_addresses).then_some(TAP), stop)?;
     if net.ipv6 {
         // Without it, IPv4 still works.
         drop(add_ipv6(&mut netlink, net));
@@ -249,7 +249,7 @@ impl PrivateNetwork {
     pub fn start(program: &Path, netns: BorrowedFd<'_>, net: &SlirpNet, options: &SlirpOptions) -> Result<Self, NetworkError> {
         // slirp4netns takes longest.
         let slirp = Slirp::start(program, netns, net, options)?;
-        Self::complete(slirp, netns, net, Some(TAP))
+        Self::with(slirp, netns, net)
     }
 
     /// As [`PrivateNetwork::start`], with another program that makes a device and a default route.
@@ -257,11 +257,7 @@ impl PrivateNetwork {
     /// # Errors
     /// A system out of threads or descriptors.
     pub fn with(slirp: Slirp, netns: BorrowedFd<'_>, net: &SlirpNet) -> Result<Self, NetworkError> {
-        Self::complete(slirp, netns, net, None)
-    }
-
-    fn complete(slirp: Slirp, netns: BorrowedFd<'_>, net: &SlirpNet, device: Option<&'static str>) -> Result<Self, NetworkError> {
-        match Inside::start(netns, Work::Configure(*net, device)) {
+        match Inside::start(netns, Work::Configure(*net)) {
             Ok(inside) => Ok(Self { slirp, net: *net, inside }),
             Err(error) => {
                 slirp.kill();
@@ -277,7 +273,8 @@ impl PrivateNetwork {
 
     /// Where published ports lead.
     pub fn target(&self) -> Target {
-        Target::new(self.net.address, self.net.gateway, self.net.address6, self.net.gateway6)
+        let target = Target::new(self.net.address, self.net.gateway, self.net.address6, self.net.gateway6);
+        Target { shares: self.net.shares_addresses, ..target }
     }
 
     /// Two descriptors to poll: when either has an event, [`PrivateNetwork::wait_configured`] will not block for long.
@@ -317,7 +314,7 @@ impl PrivateNetwork {
             return Ok(());
         }
         let net = SlirpNet { steps_back: true, ..self.net };
-        let mut inside = Inside::start(netns, Work::Configure(net, Some(TAP)))?;
+        let mut inside = Inside::start(netns, Work::Configure(net))?;
         inside.result()?;
         self.net = net;
         std::mem::replace(&mut self.inside, inside).stop();

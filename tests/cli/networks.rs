@@ -531,18 +531,25 @@ fn published_ports_tell_the_client_apart() {
         eprintln!("SKIPPED, the host lacks perl");
         return;
     }
-    for (network, flags) in [("four", &[][..]), ("both", &["--ipv6"]), ("six", &["--ipv6", "--ipv4=false"])] {
-        kelp.ok([&["network", "create"], flags, &[network]].concat());
+    let pasta = ["/usr/bin/pasta", "/usr/local/bin/pasta"].iter().any(|path| std::path::Path::new(path).exists());
+    let networks = [("four", Some(&[][..])), ("both", Some(&["--ipv6"])), ("six", Some(&["--ipv6", "--ipv4=false"])), ("pasta", None)];
+    for (network, flags) in networks.into_iter().filter(|(network, _)| *network != "pasta" || pasta) {
+        if let Some(flags) = flags {
+            kelp.ok([&["network", "create"], flags, &[network]].concat());
+        }
         let (tcp, udp) = (free_port(), free_port());
         let publish = [format!("{tcp}:80"), format!("{udp}:53/udp")];
         let flags = [&["--network", network, "-p", &publish[0], "-p", &publish[1]], &programs[..]].concat();
         up(&kelp, network, &flags, &["busybox", "/usr/bin/perl", "-e", serve]);
-        for ip in [Some(own), own6].into_iter().flatten() {
+        // From here to one of the host's own addresses. Behind pasta that is the container's too: there the client is another.
+        let seen = |ip: IpAddr, answer: &str| answer.contains(':') && (network == "pasta") != answer.contains(&format!("{ip}:"));
+        let loopback: IpAddr = "::1".parse().unwrap();
+        for ip in [Some(own), own6, own6.map(|_| loopback).filter(|_| network == "pasta")].into_iter().flatten() {
             until(&format!("{ip} over TCP on {network}"), SOON, || {
                 let Ok(mut stream) = TcpStream::connect((ip, tcp)) else { return false };
                 stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
                 let mut answer = String::new();
-                std::io::Read::read_to_string(&mut stream, &mut answer).is_ok() && answer.contains(&format!("{ip}:"))
+                std::io::Read::read_to_string(&mut stream, &mut answer).is_ok() && seen(ip, &answer)
             });
             until(&format!("{ip} over UDP on {network}"), SOON, || {
                 let client = UdpSocket::bind((ip, 0)).unwrap();
@@ -550,7 +557,7 @@ fn published_ports_tell_the_client_apart() {
                 client.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
                 let mut buffer = [0; 2000];
                 let answered = client.send(b"who am I\n").and_then(|_| client.recv(&mut buffer));
-                answered.is_ok_and(|length| String::from_utf8_lossy(&buffer[..length]).contains(&format!("{ip}:")))
+                answered.is_ok_and(|length| seen(ip, &String::from_utf8_lossy(&buffer[..length])))
             });
         }
     }

@@ -37,6 +37,8 @@ pub struct Target {
     pub gateway6: Ipv6Addr,
     /// Where a client of IPv4 is led when nobody listens at `address`.
     pub other: Option<Ipv6Addr>,
+    /// The container has addresses of the host: a client with one of them would be taken for the container itself.
+    pub shares: bool,
     /// One of the two addresses is on no link yet, and put on the loopback one.
     pub loopback: Option<IpAddr>,
     /// IPv4 connections may carry their client's address; set by [`prepare`].
@@ -54,7 +56,7 @@ impl Target {
     /// As [`Target::new`], where both addresses are on a link.
     pub fn on_link(address: Ipv4Addr, gateway: Ipv4Addr, address6: Ipv6Addr, gateway6: Ipv6Addr) -> Self {
         let address6 = Some(address6);
-        Self { address, gateway, address6, gateway6, other: None, loopback: None, transparent: false, transparent6: false }
+        Self { address, gateway, address6, gateway6, other: None, shares: false, loopback: None, transparent: false, transparent6: false }
     }
 
     /// Where a container leads that is on no network: every client is refused.
@@ -85,7 +87,8 @@ impl Target {
                     || ip.is_unspecified()
                     || ip.is_multicast()
                     || ip.is_broadcast()
-                    || ip == self.address;
+                    || ip == self.address
+                    || self.shares && is_own(client);
                 IpAddr::V4(if other { self.gateway } else { ip })
             }
             IpAddr::V6(ip) => {
@@ -94,11 +97,17 @@ impl Target {
                     || ip.is_multicast()
                     || ip.is_unicast_link_local()
                     || ip.to_ipv4_mapped().is_some()
-                    || Some(ip) == self.address6;
+                    || Some(ip) == self.address6
+                    || self.shares && is_own(client);
                 IpAddr::V6(if other { self.gateway6 } else { ip })
             }
         }
     }
+}
+
+/// Whether an address is one of this namespace's.
+fn is_own(ip: IpAddr) -> bool {
+    std::net::UdpSocket::bind((ip, 0)).is_ok()
 }
 
 /// Makes the namespace deliver answers to connections that carry foreign addresses. Where the kernel cannot, the target
