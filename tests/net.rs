@@ -131,18 +131,19 @@ fn monitor(arguments: &[String]) {
         if line.trim() != "restart" {
             break;
         }
+        let another = || slirp::Slirp::start(&program, netns.as_fd(), &net, &options).unwrap();
         // As after somebody killed it.
         let pid = rustix::process::Pid::from_raw(i32::try_from(network.slirp_pid()).unwrap());
         rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL).unwrap();
         rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();
-        network.restart_slirp(&program, netns.as_fd(), &options).unwrap();
+        network.replace(another(), netns.as_fd()).unwrap();
         let routes = format!("/proc/{}/net/route", container.id());
         while std::fs::read_to_string(&routes).unwrap().lines().count() < 2 {
             std::thread::sleep(Duration::from_millis(2));
             // A process of the old one may have held the device a moment longer; the monitor tries again too.
             let pid = rustix::process::Pid::from_raw(i32::try_from(network.slirp_pid()).unwrap());
             if rustix::process::waitpid(pid, rustix::process::WaitOptions::NOHANG).unwrap().is_some() {
-                network.restart_slirp(&program, netns.as_fd(), &options).unwrap();
+                network.replace(another(), netns.as_fd()).unwrap();
             }
         }
         println!("{}", network.slirp_pid());

@@ -55,7 +55,10 @@ struct Monitor {
     /// slirp4netns after the end, not reaped yet.
     helper: Option<i32>,
     helper_reaped: bool,
-    helper_restarted: Option<Instant>,
+    /// Another is started then.
+    helper_at: Option<Instant>,
+    helper_started: Option<Instant>,
+    helper_tries: u32,
     /// The holder of the user networks ended: another is reached then.
     holder_at: Option<Instant>,
     holder_reached: Option<Instant>,
@@ -210,7 +213,9 @@ impl Monitor {
             listeners: crate::network::ports::Listeners::default(),
             helper: None,
             helper_reaped: false,
-            helper_restarted: None,
+            helper_at: None,
+            helper_started: None,
+            helper_tries: 0,
             holder_at: None,
             holder_reached: None,
             holder_tries: 0,
@@ -332,7 +337,7 @@ impl Monitor {
     }
 
     fn next_deadline(&self) -> Option<Timespec> {
-        let next = [self.kill_at, self.timeout_at, self.restart_at, self.holder_at, self.checks.deadline()];
+        let next = [self.kill_at, self.timeout_at, self.restart_at, self.holder_at, self.helper_at, self.checks.deadline()];
         let next = next.into_iter().flatten().min()?;
         let left = next.saturating_duration_since(Instant::now());
         Some(Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() })

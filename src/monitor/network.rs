@@ -151,7 +151,7 @@ impl Monitor {
         }
         let netns = open_netns(pid).map_err(outside)?;
         let mut net = Net::default();
-        self.listeners = listeners;
+        (self.listeners, self.helper_reaped) = (listeners, false);
         match self.start_parts(&mut net, netns.as_fd()) {
             Ok(()) => Ok(Some(net)),
             Err(message) => {
@@ -202,10 +202,7 @@ impl Monitor {
     /// Puts the container on its networks, with the addresses it had.
     fn attach(&mut self, net: &mut Net, netns: BorrowedFd<'_>) -> Result<(), HolderError> {
         let Some(member) = &self.start.member else { return Ok(()) };
-        let mut before = std::mem::take(&mut net.leases);
-        if before.is_empty() {
-            before = lease::read(&self.paths, &self.start.id);
-        }
+        let before = if net.leases.is_empty() { lease::read(&self.paths, &self.start.id) } else { net.leases.clone() };
         let mut wishes = self.start.networks.clone();
         for wish in &mut wishes {
             wish.before = before.iter().find(|lease| lease.network_id == wish.network.id).cloned();
@@ -255,9 +252,9 @@ impl Monitor {
     /// `network connect`.
     pub(super) fn connect_network(&mut self, wish: Wish, links: Vec<HostsLink>) -> Reply {
         let error = |message: String| Reply::Error { message };
-        let Some(member) = &self.start.member else {
+        if self.start.member.is_none() {
             return error("the container has no network namespace of its own, so it cannot be connected".to_owned());
-        };
+        }
         let netns = match self.record.init.map(|init| open_netns(init.pid)) {
             Some(Ok(netns)) => netns,
             Some(Err(message)) => return error(message),
@@ -267,24 +264,48 @@ impl Monitor {
                 return Reply::Ok;
             }
         };
-        let run = self.network_run();
-        let Some(running) = &mut self.running else { return error("the container is not running".to_owned()) };
-        let net = running.network.get_or_insert_default();
-        let connected = match &net.plug {
-            Some(plug) => plug.connect(netns.as_fd(), &wish).map(|lease| net.leases.push(lease)),
-            None => Plug::attach(&run, netns.as_fd(), member, std::slice::from_ref(&wish)).map(|(plug, leases)| {
-                (net.plug, net.leases) = (Some(plug), leases);
-            }),
+        // The others first, if their holder has just ended: their addresses are theirs.
+        if let Err(reason) = self.plug_again_if_lost() {
+            return error(reason);
+        }
+        let connected = match self.join(netns.as_fd(), &wish) {
+            // It ended under our hands.
+            Err(reason) if !matches!(reason, HolderError::Refused(_)) => {
+                self.holder_ended();
+                self.plug_again_if_lost().and_then(|()| self.join(netns.as_fd(), &wish).map_err(|reason| reason.to_string()))
+            }
+            other => other.map_err(|reason| reason.to_string()),
         };
         if let Err(reason) = connected {
-            return error(reason.to_string());
+            return error(reason);
         }
+        let Some(net) = self.running.as_mut().and_then(|running| running.network.as_mut()) else { return Reply::Ok };
         let back = match &mut net.private {
             Some(private) if wish.priority > 0 => private.step_back(netns.as_fd()).map_err(|reason| reason.to_string()),
             Some(_) | None => Ok(()),
         };
         self.has_network(wish, links);
         done(back.and(self.networks_changed()))
+    }
+
+    /// Puts the running container on one more network.
+    fn join(&mut self, netns: BorrowedFd<'_>, wish: &Wish) -> Result<(), HolderError> {
+        let run = self.network_run();
+        let (Some(running), Some(member)) = (&mut self.running, &self.start.member) else { return Err(HolderError::None) };
+        let net = running.network.get_or_insert_default();
+        match &net.plug {
+            Some(plug) => net.leases.push(plug.connect(netns, wish)?),
+            None => {
+                let (plug, leases) = Plug::attach(&run, netns, member, std::slice::from_ref(wish))?;
+                (net.plug, net.leases) = (Some(plug), leases);
+            }
+        }
+        Ok(())
+    }
+
+    fn plug_again_if_lost(&mut self) -> Result<(), String> {
+        let net = self.running.as_ref().and_then(|running| running.network.as_ref());
+        if net.is_some_and(|net| net.plug.is_none() && !net.leases.is_empty()) { self.plug_again() } else { Ok(()) }
     }
 
     fn has_network(&mut self, wish: Wish, links: Vec<HostsLink>) {
@@ -311,7 +332,11 @@ impl Monitor {
         if net.leases.iter().all(|lease| lease.network_id != network) {
             return Reply::Ok;
         }
-        let left = open_netns(init.pid).and_then(|netns| plug.disconnect(netns.as_fd(), network).map_err(|error| error.to_string()));
+        let left = open_netns(init.pid).and_then(|netns| match plug.disconnect(netns.as_fd(), network) {
+            Err(HolderError::Refused(reason)) => Err(reason),
+            // With a holder that has just ended, the network is left too; the others are made again.
+            Ok(()) | Err(_) => Ok(()),
+        });
         net.leases.retain(|lease| lease.network_id != network);
         if net.leases.is_empty() {
             net.plug = None;
@@ -336,11 +361,14 @@ impl Monitor {
             Err(message) => return error(message),
         };
         let network = running.network.get_or_insert_default();
+        self.helper_at = None;
         if let Some(private) = network.private.take() {
             let pid = i32::try_from(private.slirp_pid());
-            private.stop(false);
+            private.stop(self.helper_reaped);
             // Its device is gone then: the next one wants the name.
-            if let Ok(pid) = pid {
+            if let Ok(pid) = pid
+                && !self.helper_reaped
+            {
                 let _ = crate::sys::process::wait_for(pid);
             }
         }
@@ -353,7 +381,7 @@ impl Monitor {
                 }
             });
             match started {
-                Ok(private) => network.private = Some(private),
+                Ok(private) => (network.private, self.helper_reaped) = (Some(private), false),
                 Err(reason) => {
                     self.start.slirp = None;
                     return error(reason.to_string());
@@ -377,8 +405,9 @@ impl Monitor {
         drop(self.write_names(&leases));
         let net = self.running.as_ref().and_then(|running| running.network.as_ref());
         match net.and_then(|net| net.plug.as_ref()).map(|plug| plug.rename(&self.start.name)) {
-            Some(Err(error)) => Reply::Error { message: error.to_string() },
-            Some(Ok(())) | None => Reply::Ok,
+            Some(Err(HolderError::Refused(message))) => Reply::Error { message },
+            // The next holder is told the new one.
+            Some(Ok(()) | Err(_)) | None => Reply::Ok,
         }
     }
 
@@ -395,6 +424,7 @@ impl Monitor {
             running.network = Some(net);
         }
         plugged?;
+        (self.holder_at, self.holder_reached) = (None, Some(Instant::now()));
         self.networks_changed()
     }
 
@@ -414,7 +444,7 @@ impl Monitor {
         self.holder_at = None;
         self.holder_tries += 1;
         match self.plug_again() {
-            Ok(()) => self.holder_reached = Some(Instant::now()),
+            Ok(()) => {}
             Err(reason) if self.holder_tries >= TRIES => {
                 self.doom(&format!("its networks were lost and could not be restored: {reason}"));
             }
@@ -422,12 +452,51 @@ impl Monitor {
         }
     }
 
-    /// slirp4netns was killed, or crashed: a new one takes over.
-    pub(super) fn restart_slirp(&mut self) -> bool {
-        let (Some(running), Some(options)) = (&mut self.running, &self.start.slirp) else { return false };
-        let Some(private) = running.network.as_mut().and_then(|network| network.private.as_mut()) else { return false };
-        let program = slirp::find(std::env::var_os("PATH").as_deref());
-        let (Ok(netns), Ok(program)) = (open_netns(running.pid), program) else { return false };
-        private.restart_slirp(&program, netns.as_fd(), options).is_ok()
+    /// The process of slirp4netns or pasta, unless it was reaped.
+    pub(super) fn helper_pid(&self) -> Option<i32> {
+        let net = self.running.as_ref()?.network.as_ref()?;
+        net.slirp_pid().filter(|_| !self.helper_reaped)
+    }
+
+    /// slirp4netns or pasta was killed, or crashed: a new one takes over, after a rest where it ended as soon as it came.
+    pub(super) fn helper_ended(&mut self) {
+        self.helper_reaped = true;
+        let too_soon = self.helper_started.is_some_and(|time| time.elapsed() < REST);
+        self.helper_tries = if too_soon { self.helper_tries } else { 0 };
+        self.helper_at = Some(if too_soon { Instant::now() + REST } else { Instant::now() });
+    }
+
+    /// It is time for another one.
+    pub(super) fn start_helper(&mut self) {
+        self.helper_at = None;
+        self.helper_tries += 1;
+        if self.helper_tries > TRIES {
+            return self.doom("its network helper keeps ending");
+        }
+        match self.restart_helper() {
+            Ok(()) => (self.helper_started, self.helper_reaped) = (Some(Instant::now()), false),
+            Err(reason) if self.helper_tries == TRIES => {
+                self.doom(&format!("its network helper ended and could not be started again: {reason}"));
+            }
+            Err(_) => self.helper_at = Some(Instant::now() + REST),
+        }
+    }
+
+    fn restart_helper(&mut self) -> Result<(), String> {
+        let Some(running) = &self.running else { return Ok(()) };
+        let netns = open_netns(running.pid)?;
+        let started = match (&self.start.slirp, &self.start.pasta) {
+            (Some(options), _) => {
+                let program = slirp::find(std::env::var_os("PATH").as_deref()).map_err(|error| error.to_string())?;
+                Slirp::start(&program, netns.as_fd(), &self.slirp_net(options), options).map_err(|error| error.to_string())?
+            }
+            (None, Some(options)) => self.start_pasta(netns.as_fd(), options)?,
+            (None, None) => return Ok(()),
+        };
+        let network = self.running.as_mut().and_then(|running| running.network.as_mut());
+        match network.and_then(|network| network.private.as_mut()) {
+            Some(private) => private.replace(started, netns.as_fd()).map_err(|error| error.to_string()),
+            None => Ok(()),
+        }
     }
 }

@@ -326,12 +326,12 @@ impl PrivateNetwork {
         self.slirp.failure()
     }
 
-    /// Starts slirp4netns again in a running container whose old one was reaped.
+    /// Goes on with another process in a running container whose old one was reaped.
     ///
     /// # Errors
-    /// As [`PrivateNetwork::start`].
-    pub fn restart_slirp(&mut self, program: &Path, netns: BorrowedFd<'_>, options: &SlirpOptions) -> Result<(), NetworkError> {
-        let again = Self::start(program, netns, &self.net, options)?;
+    /// As [`PrivateNetwork::with`].
+    pub fn replace(&mut self, slirp: Slirp, netns: BorrowedFd<'_>) -> Result<(), NetworkError> {
+        let again = Self::with(slirp, netns, &self.net)?;
         std::mem::replace(self, again).inside.stop();
         Ok(())
     }

@@ -44,13 +44,17 @@ fn role(kelp: &Kelp, word: &str) -> Vec<i32> {
 
 /// The slirp4netns of the one holder; none when there is none.
 fn slirp(kelp: &Kelp) -> Vec<i32> {
-    let Some(holder) = role(kelp, "__holder").first().copied() else { return Vec::new() };
+    role(kelp, "__holder").first().map_or_else(Vec::new, |holder| children(*holder))
+}
+
+/// The processes a process has started.
+fn children(of: i32) -> Vec<i32> {
     let parent = |pid: i32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<i32>().ok()
     };
     let all = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    all.filter(|pid| parent(*pid) == Some(holder)).collect()
+    all.filter(|pid| parent(*pid) == Some(of)).collect()
 }
 
 fn kill(pid: i32) {
@@ -325,6 +329,67 @@ fn networks_survive_the_death_of_what_holds_them() {
     up(&kelp, "second", &["--network", "app", "--ip", &before], HTTPD);
     page(&kelp, "client", "second");
     kelp.ok(["rm", "-f", "-t", "0", "-a"]);
+    kelp.nothing_left();
+}
+
+#[test]
+fn commands_right_after_the_holders_death() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    kelp.ok(["network", "create", "one"]);
+    kelp.ok(["network", "create", "two"]);
+    let filler = up(&kelp, "filler", &["--network", "one"], SLEEP);
+    up(&kelp, "web", &["--network", "one"], HTTPD);
+    up(&kelp, "client", &["--network", "one", "--network", "two"], SLEEP);
+    // So that a lower address is free than the one it has.
+    kelp.ok(["rm", "-f", &filler]);
+    let before = address(&kelp, "web", "one");
+    let die = || role(&kelp, "__holder").into_iter().for_each(kill);
+    for _ in 0..5 {
+        die();
+        kelp.ok(["network", "connect", "two", "web"]);
+        let other = address(&kelp, "web", "two");
+        assert_eq!(address(&kelp, "web", "one"), before, "connected");
+        page(&kelp, "client", &other);
+        page(&kelp, "client", &before);
+        die();
+        kelp.ok(["network", "disconnect", "two", "web"]);
+        die();
+        kelp.ok(["rename", "web", "shop"]);
+        page(&kelp, "client", "shop");
+        assert_eq!(address(&kelp, "shop", "one"), before, "disconnected and renamed");
+        die();
+        kelp.ok(["rename", "shop", "web"]);
+        page(&kelp, "client", "web");
+    }
+    kelp.ok(["rm", "-f", "-t", "0", "-a"]);
+    kelp.nothing_left();
+}
+
+#[test]
+fn a_way_out_that_dies_comes_back() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    let pasta = ["/usr/bin/pasta", "/usr/local/bin/pasta"].iter().any(|path| std::path::Path::new(path).exists());
+    for (network, program) in [("bridge", "slirp4netns"), ("pasta", "pasta")].into_iter().filter(|(_, program)| *program != "pasta" || pasta) {
+        let port = free_port();
+        up(&kelp, network, &["--network", network, "-p", &format!("127.0.0.1:{port}:80")], HTTPD);
+        let monitor: i32 = kelp.inspect(network, "{{.State.ConmonPid}}").parse().unwrap();
+        let is = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(program));
+        let helpers = || children(monitor).into_iter().filter(is).collect::<Vec<_>>();
+        let mut last = 0;
+        // One after the other, faster than it is worth to start another at once.
+        for _ in 0..4 {
+            until(&format!("another {program}"), SOON, || helpers().iter().any(|pid| *pid != last));
+            last = helpers()[0];
+            kill(last);
+        }
+        until("a way out", SOON, || {
+            kelp.run(["exec", network, "ip", "route"]).text().contains("default") && helpers().iter().any(|pid| *pid != last)
+        });
+        until("the published port", SOON, || is_answered(port));
+        kelp.ok(["rm", "-f", "-t", "0", network]);
+    }
     kelp.nothing_left();
 }
 
