@@ -1,8 +1,9 @@
 //! The containers of a user: find, list, create, lock, tell their status.
 //!
-//! `containers/ID/` holds `container.json`, `exit.json` and the container's layer (`upper`, `work`); the runtime
-//! directory's `c/ID16/` holds `lock`, `run.json` and the control socket, and is found by the link `containers/ID/run`. A container under construction is a directory
-//! without `container.json`; nobody sees it, and `gc` removes it once its creator is gone.
+//! `containers/ID/` holds `container.json`, `exit.json`, `noticed` (of an end nobody recorded) and the container's layer
+//! (`upper`, `work`); the runtime directory's `c/ID16/` holds `lock`, `run.json` and the control socket, and is found by the
+//! link `containers/ID/run`. A container under construction is a directory without `container.json`; nobody sees it, and
+//! `gc` removes it once its creator is gone.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;

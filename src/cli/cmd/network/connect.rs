@@ -43,7 +43,7 @@ pub(crate) struct ConnectArgs {
 impl Verb for ConnectArgs {
     const SUMMARY: &'static str = "Put a container on a network, also while it runs";
     const OPERANDS: &'static str = "[OPTIONS] NETWORK CONTAINER";
-    const DESCRIPTION: &'static str = "The network bridge is the default one: a way out of the container's own.";
+    const DESCRIPTION: &'static str = "The network bridge is the default one: a way out of the container's own. Of several networks the one with the highest --gw-priority is the way out; where none is above 0 it is bridge, then the first by name. What a --link leads to follows the other container to other addresses.";
     const EXAMPLES: &'static str = "\
 # A database that was started without a network
 $ kelp network connect app-network mysql
