@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use super::Monitor;
 use super::life::StartError;
 use super::protocol::{Reply, Start};
@@ -119,9 +121,17 @@ impl Net {
 }
 
 fn open_netns(pid: i32) -> Result<OwnedFd, String> {
+    netns_of(pid)?.ok_or_else(|| "cannot open the network namespace: the container has just ended".to_owned())
+}
+
+/// None of a container whose end is still to be heard of: there is nothing to be done in it any more.
+fn netns_of(pid: i32) -> Result<Option<OwnedFd>, String> {
     let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-    rustix::fs::open(format!("/proc/{pid}/ns/net"), flags, rustix::fs::Mode::empty())
-        .map_err(|errno| format!("cannot open the network namespace: {errno}"))
+    match rustix::fs::open(format!("/proc/{pid}/ns/net"), flags, rustix::fs::Mode::empty()) {
+        Ok(netns) => Ok(Some(netns)),
+        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+        Err(errno) => Err(format!("cannot open the network namespace: {errno}")),
+    }
 }
 
 fn start_slirp(netns: BorrowedFd<'_>, net: &SlirpNet, options: &SlirpOptions) -> Result<PrivateNetwork, NetworkError> {
@@ -237,8 +247,9 @@ impl Monitor {
     fn networks_changed(&mut self) -> Result<(), String> {
         let Some(init) = self.record.init else { return Ok(()) };
         let Some(net) = self.running.as_mut().and_then(|running| running.network.as_mut()) else { return Ok(()) };
-        let forwarded = open_netns(init.pid).and_then(|netns| {
-            net.forward(&self.start.networks, netns.as_fd(), &mut self.listeners).map_err(|error| error.to_string())
+        let forwarded = netns_of(init.pid).and_then(|netns| match netns {
+            Some(netns) => net.forward(&self.start.networks, netns.as_fd(), &mut self.listeners).map_err(|error| error.to_string()),
+            None => Ok(()),
         });
         let leases = net.leases.clone();
         self.record_leases(&leases);
@@ -255,10 +266,10 @@ impl Monitor {
         if self.start.member.is_none() {
             return error("the container has no network namespace of its own, so it cannot be connected".to_owned());
         }
-        let netns = match self.record.init.map(|init| open_netns(init.pid)) {
-            Some(Ok(netns)) => netns,
-            Some(Err(message)) => return error(message),
-            None => {
+        let netns = match self.record.init.map_or(Ok(None), |init| netns_of(init.pid)) {
+            Ok(Some(netns)) => netns,
+            Err(message) => return error(message),
+            Ok(None) => {
                 // Between two runs: the next has it.
                 self.has_network(wish, links);
                 return Reply::Ok;
@@ -284,8 +295,14 @@ impl Monitor {
             Some(private) if wish.priority > 0 => private.step_back(netns.as_fd()).map_err(|reason| reason.to_string()),
             Some(_) | None => Ok(()),
         };
+        let id = wish.network.id.clone();
         self.has_network(wish, links);
-        done(back.and(self.networks_changed()))
+        let changed = back.and(self.networks_changed());
+        if changed.is_err() {
+            // Who asked is told that it could not be, so it is not.
+            self.disconnect_network(&id);
+        }
+        done(changed)
     }
 
     /// Puts the running container on one more network.
@@ -332,10 +349,10 @@ impl Monitor {
         if net.leases.iter().all(|lease| lease.network_id != network) {
             return Reply::Ok;
         }
-        let left = open_netns(init.pid).and_then(|netns| match plug.disconnect(netns.as_fd(), network) {
-            Err(HolderError::Refused(reason)) => Err(reason),
+        let left = netns_of(init.pid).and_then(|netns| match netns.map(|netns| plug.disconnect(netns.as_fd(), network)) {
+            Some(Err(HolderError::Refused(reason))) => Err(reason),
             // With a holder that has just ended, the network is left too; the others are made again.
-            Ok(()) | Err(_) => Ok(()),
+            Some(Ok(()) | Err(_)) | None => Ok(()),
         });
         net.leases.retain(|lease| lease.network_id != network);
         if net.leases.is_empty() {
@@ -356,8 +373,10 @@ impl Monitor {
         }
         self.record.ip = net.map(|net| net.address.to_string());
         let Some(running) = &mut self.running else { return Reply::Ok };
-        let netns = match open_netns(running.pid) {
-            Ok(netns) => netns,
+        let netns = match netns_of(running.pid) {
+            Ok(Some(netns)) => netns,
+            // The next run has it.
+            Ok(None) => return Reply::Ok,
             Err(message) => return error(message),
         };
         let network = running.network.get_or_insert_default();
@@ -419,7 +438,10 @@ impl Monitor {
     pub(super) fn plug_again(&mut self) -> Result<(), String> {
         let Some(init) = self.record.init else { return Ok(()) };
         let Some(mut net) = self.running.as_mut().and_then(|running| running.network.take()) else { return Ok(()) };
-        let plugged = open_netns(init.pid).and_then(|netns| self.attach(&mut net, netns.as_fd()).map_err(|error| error.to_string()));
+        let plugged = netns_of(init.pid).and_then(|netns| match netns {
+            Some(netns) => self.attach(&mut net, netns.as_fd()).map_err(|error| error.to_string()),
+            None => Ok(()),
+        });
         if let Some(running) = &mut self.running {
             running.network = Some(net);
         }

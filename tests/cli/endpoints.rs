@@ -96,6 +96,24 @@ fn the_way_out() {
 }
 
 #[test]
+fn one_that_keeps_ending_is_connected_and_disconnected() {
+    needs!("slirp");
+    let kelp = Kelp::busybox();
+    networks(&kelp);
+    kelp.detached(&["--name", "c", "--network", "a", "--restart", "always", "busybox", "sh", "-c", "sleep 0.0$(($$ % 7)); exit 1"]);
+    // Whatever it is doing at that moment.
+    for _ in 0..30 {
+        for (verb, network) in [("connect", "b"), ("disconnect", "a"), ("connect", "bridge"), ("connect", "a"), ("disconnect", "b"), ("disconnect", "bridge")] {
+            kelp.ok(["network", verb, network, "c"]);
+        }
+    }
+    let names = kelp.inspect("c", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}");
+    assert_eq!(names.trim(), "a");
+    kelp.ok(["rm", "-f", "-t", "0", "c"]);
+    kelp.nothing_left();
+}
+
+#[test]
 fn options_of_the_link() {
     needs!("slirp");
     let kelp = Kelp::busybox();
