@@ -16,6 +16,7 @@ mod cli {
     mod applications;
     mod copy;
     mod health;
+    mod endpoints;
     mod exchange;
     mod host_access;
     mod hostile;

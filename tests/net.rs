@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use kelp::network::netlink::{Netlink, RouteTo, group};
+use kelp::network::netlink::{Netlink, Local, group};
 use kelp::network::private::{Inside, PrivateNetwork};
 use kelp::network::slirp::{self, SlirpNet};
 use kelp::network::ports;
@@ -131,18 +131,19 @@ fn monitor(arguments: &[String]) {
         if line.trim() != "restart" {
             break;
         }
+        let another = || slirp::Slirp::start(&program, netns.as_fd(), &net, &options).unwrap();
         // As after somebody killed it.
         let pid = rustix::process::Pid::from_raw(i32::try_from(network.slirp_pid()).unwrap());
         rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL).unwrap();
         rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();
-        network.restart_slirp(&program, netns.as_fd(), &options).unwrap();
+        network.replace(another(), netns.as_fd()).unwrap();
         let routes = format!("/proc/{}/net/route", container.id());
         while std::fs::read_to_string(&routes).unwrap().lines().count() < 2 {
             std::thread::sleep(Duration::from_millis(2));
             // A process of the old one may have held the device a moment longer; the monitor tries again too.
             let pid = rustix::process::Pid::from_raw(i32::try_from(network.slirp_pid()).unwrap());
             if rustix::process::waitpid(pid, rustix::process::WaitOptions::NOHANG).unwrap().is_some() {
-                network.restart_slirp(&program, netns.as_fd(), &options).unwrap();
+                network.replace(another(), netns.as_fd()).unwrap();
             }
         }
         println!("{}", network.slirp_pid());
@@ -512,7 +513,7 @@ fn routes() {
     let mut netlink = Netlink::open(0).unwrap();
     let link = netlink.link_index("lo").unwrap();
     netlink.link_up(link).unwrap();
-    let to = RouteTo::Local { link, source: None };
+    let to = Local { link, source: None };
     // So many routes that a list takes several parts.
     for n in 0..1000u16 {
         let [high, low] = n.to_be_bytes();
@@ -527,7 +528,7 @@ fn routes() {
             std::thread::sleep(Duration::from_micros(round % 50 * 10));
             netlink.add_route(Ipv4Addr::UNSPECIFIED.into(), 0, to, 254).unwrap();
         });
-        let listed = watch.has_default_route().unwrap();
+        let listed = watch.has_default_route(None).unwrap();
         maker.join().unwrap();
         assert!(listed || watch.read_events().unwrap(), "round {round}: neither listed nor told");
         netlink.delete_route(Ipv4Addr::UNSPECIFIED.into(), 0, to, 254).unwrap();

@@ -5311,7 +5311,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__network__subcmd__connect)
-            opts="-h --alias --ip --ip6 --mac-address --help"
+            opts="-h --alias --ip --ip6 --mac-address --link --driver-opt --gw-priority --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5330,6 +5330,18 @@ _kelp() {
                     return 0
                     ;;
                 --mac-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --link)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --driver-opt)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gw-priority)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -109,7 +109,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand run" -l volumes-from -d 'Mount
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l device -d 'Give a device of the host to the container' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l image-volume -d 'What a VOLUME of the image becomes: anonymous, tmpfs or ignore' -r
-complete -c kelp -n "__fish_kelp_using_subcommand run" -l network -l net -d 'Network: NAME[:ip=,mac=,alias=,…], none, host, container:NAME, ns:PATH, slirp4netns[:OPTIONS], pasta[:OPTIONS]' -r
+complete -c kelp -n "__fish_kelp_using_subcommand run" -l network -l net -d 'Network: NAME[:ip=,mac=,alias=,gw-priority=,driver-opt=,…], name=NAME,…, none, host, container:NAME, ns:PATH, slirp4netns[:OPTIONS], pasta[:OPTIONS]' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l ip -d 'IPv4 address on the user network' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l ip6 -d 'IPv6 address on the user network' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l mac-address -d 'Hardware address on the user network' -r
@@ -258,7 +258,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand create" -l volumes-from -d 'Mo
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l shm-size -d 'Size of /dev/shm' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l device -d 'Give a device of the host to the container' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l image-volume -d 'What a VOLUME of the image becomes: anonymous, tmpfs or ignore' -r
-complete -c kelp -n "__fish_kelp_using_subcommand create" -l network -l net -d 'Network: NAME[:ip=,mac=,alias=,…], none, host, container:NAME, ns:PATH, slirp4netns[:OPTIONS], pasta[:OPTIONS]' -r
+complete -c kelp -n "__fish_kelp_using_subcommand create" -l network -l net -d 'Network: NAME[:ip=,mac=,alias=,gw-priority=,driver-opt=,…], name=NAME,…, none, host, container:NAME, ns:PATH, slirp4netns[:OPTIONS], pasta[:OPTIONS]' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l ip -d 'IPv4 address on the user network' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l ip6 -d 'IPv6 address on the user network' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l mac-address -d 'Hardware address on the user network' -r
@@ -749,7 +749,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l shm-size -d 'Size of /dev/shm' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l device -d 'Give a device of the host to the container' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l image-volume -d 'What a VOLUME of the image becomes: anonymous, tmpfs or ignore' -r
-complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l network -l net -d 'Network: NAME[:ip=,mac=,alias=,…], none, host, container:NAME, ns:PATH, slirp4netns[:OPTIONS], pasta[:OPTIONS]' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l network -l net -d 'Network: NAME[:ip=,mac=,alias=,gw-priority=,driver-opt=,…], name=NAME,…, none, host, container:NAME, ns:PATH, slirp4netns[:OPTIONS], pasta[:OPTIONS]' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l ip -d 'IPv4 address on the user network' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l ip6 -d 'IPv6 address on the user network' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l mac-address -d 'Hardware address on the user network' -r
@@ -975,7 +975,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l shm-size -d 'Size of /dev/shm' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l device -d 'Give a device of the host to the container' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l image-volume -d 'What a VOLUME of the image becomes: anonymous, tmpfs or ignore' -r
-complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l network -l net -d 'Network: NAME[:ip=,mac=,alias=,…], none, host, container:NAME, ns:PATH, slirp4netns[:OPTIONS], pasta[:OPTIONS]' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l network -l net -d 'Network: NAME[:ip=,mac=,alias=,gw-priority=,driver-opt=,…], name=NAME,…, none, host, container:NAME, ns:PATH, slirp4netns[:OPTIONS], pasta[:OPTIONS]' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l ip -d 'IPv4 address on the user network' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l ip6 -d 'IPv6 address on the user network' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l mac-address -d 'Hardware address on the user network' -r
@@ -1402,6 +1402,9 @@ complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from connect" -l ip -d 'IPv4 address' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from connect" -l ip6 -d 'IPv6 address' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from connect" -l mac-address -d 'Hardware address' -r
+complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from connect" -l link -d 'Another container by an alias, on this network: entry of /etc/hosts' -r
+complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from connect" -l driver-opt -d 'Option of the link inside: com.docker.network.endpoint.ifname, com.docker.network.endpoint.sysctls' -r
+complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from connect" -l gw-priority -d 'The network with the highest is the container\'s way out [default: 0]' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from connect" -s h -l help -d 'Show this help'
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -s d -l driver -d 'bridge is the one there is' -r
 complete -c kelp -n "__fish_kelp_using_subcommand network; and __fish_seen_subcommand_from create" -l subnet -d 'Addresses of the network, at most one of each family; chosen when absent' -r

@@ -323,8 +323,8 @@ impl Monitor {
                 let reply = self.pause(freeze);
                 self.clients[index].reply(&reply, &[]);
             }
-            Request::Connect { wish } => {
-                let reply = self.connect_network(*wish);
+            Request::Connect { wish, links } => {
+                let reply = self.connect_network(*wish, links);
                 self.clients[index].reply(&reply, &[]);
             }
             Request::Disconnect { network } => {

@@ -308,24 +308,6 @@ impl Monitor {
         }
     }
 
-    fn helper_pid(&self) -> Option<i32> {
-        self.running.as_ref()?.network.as_ref()?.slirp_pid()
-    }
-
-    /// slirp4netns was killed, or crashed: a new one takes over, unless they die as fast as they come.
-    fn helper_ended(&mut self) {
-        let too_soon = self.helper_restarted.is_some_and(|time| time.elapsed() < Duration::from_secs(1));
-        if too_soon {
-            self.helper_reaped = true;
-            return self.doom("its network helper slirp4netns keeps ending");
-        }
-        self.helper_restarted = Some(Instant::now());
-        if !self.restart_slirp() {
-            self.helper_reaped = true;
-            self.doom("its network helper slirp4netns ended and could not be started again");
-        }
-    }
-
     /// Ends a container that cannot go on, with the reason on record.
     pub(super) fn doom(&mut self, reason: &str) {
         if let Some(running) = &self.running {
@@ -359,7 +341,7 @@ impl Monitor {
         self.supervisor = None;
         self.record.init = None;
         self.record.paused = false;
-        (self.kill_at, self.timeout_at, self.holder_at) = (None, None, None);
+        (self.kill_at, self.timeout_at, self.holder_at, self.helper_at) = (None, None, None, None);
         let helper = network.as_ref().and_then(Net::slirp_pid);
         if let Some(network) = network {
             self.listeners = network.stop(self.helper_reaped);
@@ -438,6 +420,9 @@ impl Monitor {
         let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= time);
         if due(self.holder_at) {
             self.reach_holder();
+        }
+        if due(self.helper_at) {
+            self.start_helper();
         }
         if due(self.timeout_at) {
             self.timeout_at = None;

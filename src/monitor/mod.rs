@@ -8,6 +8,7 @@
 mod clients;
 pub mod health;
 mod life;
+mod links;
 mod log;
 mod network;
 pub mod protocol;
@@ -54,11 +55,16 @@ struct Monitor {
     /// slirp4netns after the end, not reaped yet.
     helper: Option<i32>,
     helper_reaped: bool,
-    helper_restarted: Option<Instant>,
+    /// Another is started then.
+    helper_at: Option<Instant>,
+    helper_started: Option<Instant>,
+    helper_tries: u32,
     /// The holder of the user networks ended: another is reached then.
     holder_at: Option<Instant>,
     holder_reached: Option<Instant>,
     holder_tries: u32,
+    /// Containers it is linked to.
+    links: links::Links,
     /// The server of a FUSE root.
     file_server: Option<i32>,
     /// Answers system calls of a container in single-id mode.
@@ -207,10 +213,13 @@ impl Monitor {
             listeners: crate::network::ports::Listeners::default(),
             helper: None,
             helper_reaped: false,
-            helper_restarted: None,
+            helper_at: None,
+            helper_started: None,
+            helper_tries: 0,
             holder_at: None,
             holder_reached: None,
             holder_tries: 0,
+            links: links::Links::default(),
             file_server: None,
             supervisor: None,
             kill_at: None,
@@ -278,6 +287,10 @@ impl Monitor {
             fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
             sources.push(Source::Holder);
         }
+        if let Some(fd) = self.links.fd() {
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+            sources.push(Source::Links);
+        }
         if let Some(running) = &self.running {
             for (fd, flags, source) in running.streams.interests(clogged) {
                 fds.push(PollFd::from_borrowed_fd(fd, flags));
@@ -307,7 +320,7 @@ impl Monitor {
                 Source::Stderr => self.read_output(log::Stream::Stderr),
                 Source::Stdin => self.write_input(),
                 Source::Check => self.checks.read_output(),
-                Source::Signals | Source::Listener | Source::Holder | Source::Client(..) => {}
+                Source::Signals | Source::Listener | Source::Holder | Source::Links | Source::Client(..) => {}
             }
         }
         for source in ready {
@@ -315,6 +328,7 @@ impl Monitor {
                 Source::Signals => self.handle_signals(),
                 Source::Listener => self.accept(),
                 Source::Holder => self.holder_ended(),
+                Source::Links => self.links_changed(),
                 Source::Client(index, what) => self.handle_client(index, what),
                 Source::Stdout | Source::Stderr | Source::Stdin | Source::Check => {}
             }
@@ -323,7 +337,7 @@ impl Monitor {
     }
 
     fn next_deadline(&self) -> Option<Timespec> {
-        let next = [self.kill_at, self.timeout_at, self.restart_at, self.holder_at, self.checks.deadline()];
+        let next = [self.kill_at, self.timeout_at, self.restart_at, self.holder_at, self.helper_at, self.checks.deadline()];
         let next = next.into_iter().flatten().min()?;
         let left = next.saturating_duration_since(Instant::now());
         Some(Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() })
@@ -336,6 +350,7 @@ enum Source {
     Signals,
     Listener,
     Holder,
+    Links,
     Stdout,
     Stderr,
     Stdin,

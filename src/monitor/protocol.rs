@@ -9,7 +9,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::network::files::NameFiles;
+use crate::network::files::{HostsLink, NameFiles};
 use crate::network::holder::protocol::{Member, Wish};
 use crate::runtime::Failure;
 use crate::runtime::plan::{Plan, Process};
@@ -163,6 +163,9 @@ pub enum Request {
     Connect {
         /// Which, and how.
         wish: Box<Wish>,
+        /// Containers it is linked to there.
+        #[serde(default)]
+        links: Vec<HostsLink>,
     },
     /// One user network less.
     Disconnect {

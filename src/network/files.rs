@@ -11,7 +11,8 @@ use super::dns::{DnsInput, DnsMode, resolv_conf};
 use super::hosts::{HostsInput, hosts};
 use super::resolver::DOMAIN;
 use crate::spec::host_entry::HostEntry;
-use crate::state::lease::Lease;
+use crate::state::Paths;
+use crate::state::lease::{self, Lease};
 
 /// What both files are made from, but for the networks of the moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +21,11 @@ pub struct NameFiles {
     pub hosts: Option<PathBuf>,
     /// The file mounted at /etc/resolv.conf; none with `--dns none`.
     pub resolv: Option<PathBuf>,
-    /// `--add-host` and linked containers, as typed.
+    /// `--add-host`, as typed.
     pub extra: Vec<String>,
+    /// Containers it is linked to, whose addresses may change.
+    #[serde(default)]
+    pub links: Vec<HostsLink>,
     /// Host name.
     pub hostname: String,
     /// The container's name.
@@ -42,6 +46,28 @@ pub struct NameFiles {
     pub options: Vec<String>,
 }
 
+/// Names of another container in /etc/hosts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostsLink {
+    /// Its full id.
+    pub id: String,
+    /// What it is called.
+    pub names: Vec<String>,
+    /// Id of the network it is linked on; none for the first that both are on.
+    pub network: Option<String>,
+}
+
+impl HostsLink {
+    /// The line of /etc/hosts, as `--add-host` has it: for a container with these leases, the linked one having those. None
+    /// while there is no network that both are on.
+    fn line(&self, leases: &[Lease], other: &[Lease]) -> Option<String> {
+        let own = leases.iter().filter(|own| self.network.as_ref().is_none_or(|network| own.network_id == *network));
+        let there = own.into_iter().find_map(|own| other.iter().find(|lease| lease.network_id == own.network_id))?;
+        let ip = there.ip.map(IpAddr::from).or(there.ip6.map(IpAddr::from))?;
+        Some(format!("{}:{ip}", self.names.join(";")))
+    }
+}
+
 /// The name server of the holder's slirp4netns, for networks that have none of their own.
 const FALLBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 2, 3));
 
@@ -50,7 +76,7 @@ impl NameFiles {
     ///
     /// # Errors
     /// The first file that cannot be written, or an entry that cannot be made.
-    pub fn write(&self, leases: &[Lease], host: &str) -> Result<(), String> {
+    pub fn write(&self, paths: &Paths, leases: &[Lease], host: &str) -> Result<(), String> {
         let put = |path: &Path, text: String| {
             let written = std::fs::write(path, text);
             // All users of the container read them, whatever the mask of who wrote them first.
@@ -61,7 +87,8 @@ impl NameFiles {
             written.map_err(|error| format!("cannot write {}: {error}", path.display()))
         };
         if let Some(path) = &self.hosts {
-            put(path, self.hosts_text(leases)?)?;
+            let links = self.links.iter().filter_map(|link| link.line(leases, &lease::read(paths, &link.id)));
+            put(path, self.hosts_text(leases, links.collect())?)?;
         }
         if let Some(path) = &self.resolv {
             put(path, self.resolv_text(leases, host))?;
@@ -69,7 +96,7 @@ impl NameFiles {
         Ok(())
     }
 
-    fn hosts_text(&self, leases: &[Lease]) -> Result<String, String> {
+    fn hosts_text(&self, leases: &[Lease], links: Vec<String>) -> Result<String, String> {
         let mut addresses: Vec<IpAddr> = self.address.into_iter().collect();
         for lease in leases {
             addresses.extend(lease.ip.map(IpAddr::from));
@@ -78,6 +105,7 @@ impl NameFiles {
         let extra = self
             .extra
             .iter()
+            .chain(&links)
             .map(|text| text.parse::<HostEntry>().map_err(|error| error.to_string()))
             .collect::<Result<Vec<_>, _>>()?;
         hosts(&HostsInput {
@@ -135,12 +163,25 @@ mod tests {
 
     #[test]
     fn every_network_has_a_line() {
-        let text = files().hosts_text(&[lease("10.89.0.2", None), lease("10.89.1.2", None)]).unwrap();
+        let text = files().hosts_text(&[lease("10.89.0.2", None), lease("10.89.1.2", None)], Vec::new()).unwrap();
         assert!(text.ends_with("10.89.0.2\th web\n10.89.1.2\th web\n"), "{text}");
-        let text = files().hosts_text(&[]).unwrap();
+        let text = files().hosts_text(&[], Vec::new()).unwrap();
         assert!(text.ends_with("127.0.0.1\th web\n"), "{text}");
         let entry = NameFiles { extra: vec!["db:10.89.0.9".into()], ..files() };
-        assert!(entry.hosts_text(&[]).unwrap().starts_with("10.89.0.9\tdb\n"));
+        assert!(entry.hosts_text(&[], Vec::new()).unwrap().starts_with("10.89.0.9\tdb\n"));
+    }
+
+    #[test]
+    fn links_are_of_a_network_both_are_on() {
+        let on = |network: &str, ip: &str| Lease { network_id: network.into(), ..lease(ip, None) };
+        let link = HostsLink { id: "x".into(), names: vec!["db".into(), "mysql".into()], network: None };
+        let own = [on("a", "10.89.0.2"), on("b", "10.89.1.2")];
+        assert_eq!(link.line(&own, &[on("b", "10.89.1.9"), on("a", "10.89.0.9")]).unwrap(), "db;mysql:10.89.0.9");
+        assert_eq!(link.line(&own, &[on("c", "10.89.2.9")]), None);
+        let one = HostsLink { network: Some("b".into()), ..link };
+        assert_eq!(one.line(&own, &[on("b", "10.89.1.9"), on("a", "10.89.0.9")]).unwrap(), "db;mysql:10.89.1.9");
+        assert_eq!(one.line(&own, &[on("a", "10.89.0.9")]), None);
+        assert!(files().hosts_text(&own, vec!["db;mysql:10.89.0.9".into()]).unwrap().starts_with("10.89.0.9\tdb mysql\n"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Servers on the host's loopback for a container that may reach some: published ports the other way round.
 //!
 //! The sockets that listen are opened in the container's network namespace, at an address of their own on its loopback
-//! link; the thread that forwards them stays in the host's namespace and connects to 127.0.0.1 there. Nothing but the
-//! ports that were asked for is reachable, on every kind of network, and no route or name server is involved.
+//! link; the thread that forwards them stays in the host's namespace and connects to 127.0.0.1 there, and to ::1 where
+//! nobody listens at that. Nothing but the ports that were asked for is reachable, on every kind of network, and no route or name server is involved.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -57,9 +57,10 @@ impl HostAccess {
             .name("host access".into())
             .stack_size(STACK)
             .spawn(move || {
-                // Not transparent, never IPv6: a plain connection of this user's to 127.0.0.1.
+                // Not transparent: a plain connection of this user's.
                 let nowhere = Ipv6Addr::UNSPECIFIED;
-                let target = Target { address6: None, ..Target::new(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST, nowhere, nowhere) };
+                let target = Target::new(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST, nowhere, nowhere);
+                let target = Target { address6: None, other: Some(Ipv6Addr::LOCALHOST), ..target };
                 // Ends when told to; a kernel without epoll was noticed long before.
                 let _ = ports::serve(&listeners, target, &mut netlink, stopped.as_fd());
             })

@@ -88,18 +88,18 @@ impl Netlink {
     /// # Errors
     /// The kernel's refusal.
     pub fn add_route_by(&mut self, to: Subnet, gateway: IpAddr, link: u32, metric: u32) -> Result<(), NetlinkError> {
-        let mut message = plain_route(gateway.is_ipv6(), RouteType::Unicast);
-        message.header.destination_prefix_length = to.prefix();
-        if to.prefix() > 0 {
-            message.attributes.push(RouteAttribute::Destination(RouteAddress::from(to.address())));
-        }
-        message.attributes.extend([
-            RouteAttribute::Table(254),
-            RouteAttribute::Gateway(RouteAddress::from(gateway)),
-            RouteAttribute::Oif(link),
-            RouteAttribute::Priority(metric),
-        ]);
-        self.change("add a route by a gateway", RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE)
+        let message = RouteNetlinkMessage::NewRoute(route_by(to, gateway, link, metric));
+        self.change("add a route by a gateway", message, NLM_F_CREATE | NLM_F_REPLACE)
+    }
+
+    /// Removes what [`Netlink::add_route_by`] added, or somebody else. Of metric 0: the one with the lowest there is.
+    ///
+    /// # Errors
+    /// The kernel's refusal; `ESRCH` when there is no such route.
+    pub fn delete_route_by(&mut self, to: Subnet, gateway: IpAddr, link: u32, metric: u32) -> Result<(), NetlinkError> {
+        let mut message = route_by(to, gateway, link, metric);
+        message.header.protocol = RouteProtocol::Unspec;
+        self.change("remove a route by a gateway", RouteNetlinkMessage::DelRoute(message), 0)
     }
 
     /// Makes a table refuse (`add`), or no longer refuse, packets to a network.
@@ -139,6 +139,21 @@ impl Netlink {
             self.change("remove a routing rule", RouteNetlinkMessage::DelRule(message), 0)
         }
     }
+}
+
+fn route_by(to: Subnet, gateway: IpAddr, link: u32, metric: u32) -> RouteMessage {
+    let mut message = plain_route(gateway.is_ipv6(), RouteType::Unicast);
+    message.header.destination_prefix_length = to.prefix();
+    if to.prefix() > 0 {
+        message.attributes.push(RouteAttribute::Destination(RouteAddress::from(to.address())));
+    }
+    message.attributes.extend([
+        RouteAttribute::Table(254),
+        RouteAttribute::Gateway(RouteAddress::from(gateway)),
+        RouteAttribute::Oif(link),
+        RouteAttribute::Priority(metric),
+    ]);
+    message
 }
 
 fn plain_route(ipv6: bool, kind: RouteType) -> RouteMessage {

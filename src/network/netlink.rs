@@ -46,23 +46,13 @@ impl NetlinkError {
     }
 }
 
-/// What a route leads to.
+/// A route to this namespace itself.
 #[derive(Debug, Clone, Copy)]
-pub enum RouteTo {
-    /// A next hop through a link.
-    Gateway {
-        /// The next hop.
-        address: IpAddr,
-        /// Link index.
-        link: u32,
-    },
-    /// This namespace itself, through a link (the loopback one).
-    Local {
-        /// Link index.
-        link: u32,
-        /// Source address of what is sent there by sockets that have none.
-        source: Option<IpAddr>,
-    },
+pub struct Local {
+    /// Index of the link it is through: the loopback one.
+    pub link: u32,
+    /// Source address of what is sent there by sockets that have none.
+    pub source: Option<IpAddr>,
 }
 
 /// Which packets a rule takes.
@@ -169,7 +159,7 @@ impl Netlink {
         &mut self,
         destination: IpAddr,
         prefix: u8,
-        to: RouteTo,
+        to: Local,
         table: u32,
     ) -> Result<(), NetlinkError> {
         let message = route(destination, prefix, to, table);
@@ -184,7 +174,7 @@ impl Netlink {
         &mut self,
         destination: IpAddr,
         prefix: u8,
-        to: RouteTo,
+        to: Local,
         table: u32,
     ) -> Result<(), NetlinkError> {
         self.change("remove a route", RouteNetlinkMessage::DelRoute(route(destination, prefix, to, table)), 0)
@@ -214,16 +204,24 @@ impl Netlink {
         }
     }
 
-    /// Whether the main table has an IPv4 default route.
+    /// Whether the main table has an IPv4 default route; by this link, if one is named.
     ///
     /// # Errors
     /// The kernel's refusal.
-    pub fn has_default_route(&mut self) -> Result<bool, NetlinkError> {
+    pub fn has_default_route(&mut self, link: Option<&str>) -> Result<bool, NetlinkError> {
+        let index = match link.map(|name| self.link_index(name)).transpose() {
+            Err(error) if error.source.raw_os_error() == Some(libc::ENODEV) => return Ok(false),
+            other => other?,
+        };
+        let by = |answer: &RouteNetlinkMessage| {
+            let RouteNetlinkMessage::NewRoute(route) = answer else { return false };
+            index.is_none_or(|index| route.attributes.contains(&RouteAttribute::Oif(index)))
+        };
         let mut message = RouteMessage::default();
         message.header.address_family = AddressFamily::Inet;
         let mut found = false;
         self.request("list routes", RouteNetlinkMessage::GetRoute(message), NLM_F_DUMP, &mut |answer| {
-            found |= is_default_route(&answer);
+            found |= is_default_route(&answer) && by(&answer);
         })?;
         Ok(found)
     }
@@ -354,7 +352,7 @@ fn family(address: IpAddr) -> AddressFamily {
     if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet }
 }
 
-fn route(destination: IpAddr, prefix: u8, to: RouteTo, table: u32) -> RouteMessage {
+fn route(destination: IpAddr, prefix: u8, to: Local, table: u32) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = family(destination);
     message.header.destination_prefix_length = prefix;
@@ -363,19 +361,9 @@ fn route(destination: IpAddr, prefix: u8, to: RouteTo, table: u32) -> RouteMessa
     if prefix != 0 {
         message.attributes.push(RouteAttribute::Destination(RouteAddress::from(destination)));
     }
-    match to {
-        RouteTo::Gateway { address, link } => {
-            message.header.kind = RouteType::Unicast;
-            message.header.scope = RouteScope::Universe;
-            message.attributes.push(RouteAttribute::Gateway(RouteAddress::from(address)));
-            message.attributes.push(RouteAttribute::Oif(link));
-        }
-        RouteTo::Local { link, source } => {
-            message.header.kind = RouteType::Local;
-            message.header.scope = RouteScope::Host;
-            message.attributes.extend(source.map(|source| RouteAttribute::PrefSource(source.into())));
-            message.attributes.push(RouteAttribute::Oif(link));
-        }
-    }
+    message.header.kind = RouteType::Local;
+    message.header.scope = RouteScope::Host;
+    message.attributes.extend(to.source.map(|source| RouteAttribute::PrefSource(source.into())));
+    message.attributes.push(RouteAttribute::Oif(to.link));
     message
 }

@@ -5,7 +5,7 @@
 //! leaves. In every other case the monitor kills it.
 
 use std::ffi::OsStr;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -74,7 +74,10 @@ fn arguments(options: &[String]) -> Vec<String> {
 
 /// The network as far as it is known beforehand: pasta takes the address the host has outside.
 pub fn network(address: Option<IpAddr>) -> SlirpNet {
-    let net = SlirpNet::new(&SlirpOptions::default(), false);
+    // The container has the host's own IPv6 address, whichever that is: published ports lead to another one, of a network
+    // that nobody else has (RFC 4193, "kelp" and zeros).
+    let ours = |host| Ipv6Addr::new(0xfd6b, 0x656c, 0x7000, 0, 0, 0, 0, host);
+    let net = SlirpNet { shares_addresses: true, address6: ours(0x100), gateway6: ours(2), ..SlirpNet::new(&SlirpOptions::default(), false) };
     match address {
         Some(IpAddr::V4(address)) => SlirpNet { address, gateway: super::host_access::ADDRESS, dns: DNS, ..net },
         Some(IpAddr::V6(_)) | None => SlirpNet { gateway: super::host_access::ADDRESS, dns: DNS, ..net },

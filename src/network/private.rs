@@ -5,7 +5,7 @@
 //! another, on networks of all kinds, forwards published ports for as long as the container runs.
 
 use std::io::Read;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -15,15 +15,20 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
-use crate::network::netlink::{Netlink, NetlinkError, RouteTo, group};
+use crate::network::netlink::{Netlink, NetlinkError, group};
 use crate::network::ports::{self, Listeners, Target};
 use crate::network::slirp::{Slirp, SlirpError, SlirpNet, TAP};
 use crate::spec::network::SlirpOptions;
+use crate::spec::subnet::Subnet;
 
 /// Stack of the thread inside. Its deepest call needs a third of it; untouched pages cost nothing.
 const STACK: usize = 128 * 1024;
-/// The main routing table.
-const TABLE_MAIN: u32 = 254;
+const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const ANY6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+/// Metric of a default route that stepped back: behind networks with a priority, before all others.
+const METRIC_BACK: u32 = 99;
+/// That of the IPv6 default route otherwise, before all others. slirp4netns gives its IPv4 one the metric 0.
+const METRIC_FIRST: u32 = 1;
 
 /// Why a container's network could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +74,7 @@ pub struct Inside {
 /// What the thread does.
 #[derive(Debug)]
 enum Work {
-    /// Waits for slirp4netns' device and completes it.
+    /// Waits for the default route, by slirp4netns' device if it is that, and completes it.
     Configure(SlirpNet),
     /// Forwards the ports of these listeners.
     Forward(Target, Listeners),
@@ -167,10 +172,28 @@ fn report<T>(tell: OwnedFd, outcome: Result<T, String>) -> Option<T> {
 
 fn configure(net: &SlirpNet, stop: &OwnedFd) -> Result<(), NetlinkError> {
     let mut netlink = Netlink::open(group::IPV4_ROUTE)?;
-    wait_for_route(&mut netlink, stop)?;
+    wait_for_route(&mut netlink, (!net.shares_addresses).then_some(TAP), stop)?;
     if net.ipv6 {
         // Without it, IPv4 still works.
         drop(add_ipv6(&mut netlink, net));
+    }
+    if net.steps_back { step_back(&mut netlink, net) } else { Ok(()) }
+}
+
+/// Gives the default routes by slirp4netns a metric behind those of networks with a priority.
+fn step_back(netlink: &mut Netlink, net: &SlirpNet) -> Result<(), NetlinkError> {
+    let link = netlink.link_index(TAP)?;
+    for (any, gateway, metric) in [(ANY, IpAddr::V4(net.gateway), 0), (ANY6, net.gateway6.into(), METRIC_FIRST)] {
+        if any.is_ipv6() && !net.ipv6 {
+            continue;
+        }
+        let Some(any) = Subnet::new(any, 0) else { continue };
+        netlink.add_route_by(any, gateway, link, METRIC_BACK)?;
+        match netlink.delete_route_by(any, gateway, link, metric) {
+            // It was done before.
+            Err(error) if error.source.raw_os_error() == Some(libc::ESRCH) => {}
+            other => other?,
+        }
     }
     Ok(())
 }
@@ -182,8 +205,8 @@ fn prepare(listeners: &Listeners, target: &mut Target) -> Result<Netlink, Netlin
 }
 
 /// Waits for slirp4netns to have configured its device: the default route is the last thing it adds.
-fn wait_for_route(netlink: &mut Netlink, stop: &OwnedFd) -> Result<(), NetlinkError> {
-    while !netlink.has_default_route()? {
+fn wait_for_route(netlink: &mut Netlink, device: Option<&str>, stop: &OwnedFd) -> Result<(), NetlinkError> {
+    while !netlink.has_default_route(device)? {
         // Events that came with the answer must be read before waiting for others.
         while !netlink.read_events()? {
             let mut fds = [PollFd::new(netlink, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
@@ -206,8 +229,8 @@ pub(super) fn add_ipv6(netlink: &mut Netlink, net: &SlirpNet) -> Result<(), Netl
     drop(std::fs::write(format!("/proc/sys/net/ipv6/conf/{TAP}/accept_ra"), "0"));
     let link = netlink.link_index(TAP)?;
     netlink.add_address(link, IpAddr::V6(net.address6), 64)?;
-    let gateway = RouteTo::Gateway { address: IpAddr::V6(net.gateway6), link };
-    netlink.add_route(Ipv6Addr::UNSPECIFIED.into(), 0, gateway, TABLE_MAIN)
+    let Some(any) = Subnet::new(ANY6, 0) else { return Ok(()) };
+    netlink.add_route_by(any, IpAddr::V6(net.gateway6), link, METRIC_FIRST)
 }
 
 /// The default network of a running container.
@@ -250,7 +273,8 @@ impl PrivateNetwork {
 
     /// Where published ports lead.
     pub fn target(&self) -> Target {
-        Target::new(self.net.address, self.net.gateway, self.net.address6, self.net.gateway6)
+        let target = Target::new(self.net.address, self.net.gateway, self.net.address6, self.net.gateway6);
+        Target { shares: self.net.shares_addresses, ..target }
     }
 
     /// Two descriptors to poll: when either has an event, [`PrivateNetwork::wait_configured`] will not block for long.
@@ -281,17 +305,33 @@ impl PrivateNetwork {
         }
     }
 
+    /// Leaves the way out to another network from now on.
+    ///
+    /// # Errors
+    /// What failed inside.
+    pub fn step_back(&mut self, netns: BorrowedFd<'_>) -> Result<(), NetworkError> {
+        if self.net.steps_back {
+            return Ok(());
+        }
+        let net = SlirpNet { steps_back: true, ..self.net };
+        let mut inside = Inside::start(netns, Work::Configure(net))?;
+        inside.result()?;
+        self.net = net;
+        std::mem::replace(&mut self.inside, inside).stop();
+        Ok(())
+    }
+
     /// Why slirp4netns ended, to be asked when it was reaped before its time.
     pub fn slirp_failure(&mut self) -> SlirpError {
         self.slirp.failure()
     }
 
-    /// Starts slirp4netns again in a running container whose old one was reaped.
+    /// Goes on with another process in a running container whose old one was reaped.
     ///
     /// # Errors
-    /// As [`PrivateNetwork::start`].
-    pub fn restart_slirp(&mut self, program: &Path, netns: BorrowedFd<'_>, options: &SlirpOptions) -> Result<(), NetworkError> {
-        let again = Self::start(program, netns, &self.net, options)?;
+    /// As [`PrivateNetwork::with`].
+    pub fn replace(&mut self, slirp: Slirp, netns: BorrowedFd<'_>) -> Result<(), NetworkError> {
+        let again = Self::with(slirp, netns, &self.net)?;
         std::mem::replace(self, again).inside.stop();
         Ok(())
     }

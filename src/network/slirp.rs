@@ -78,6 +78,10 @@ pub struct SlirpNet {
     pub ipv6: bool,
     /// Size of a packet in bytes.
     pub mtu: u16,
+    /// The container has the host's own addresses, on a link that may be called anything: it is pasta's network.
+    pub shares_addresses: bool,
+    /// Another network of the container is its way out: the default route by this one has a metric behind that.
+    pub steps_back: bool,
 }
 
 /// The largest packet; larger ones cost slirp4netns fewer system calls per byte.
@@ -96,6 +100,8 @@ impl SlirpNet {
             gateway6: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2),
             ipv6: options.ipv6.unwrap_or(host_ipv6),
             mtu: options.mtu.unwrap_or(MTU),
+            shares_addresses: false,
+            steps_back: false,
         }
     }
 }

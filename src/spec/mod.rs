@@ -2,7 +2,9 @@
 
 pub mod container;
 pub mod caps;
+mod csv;
 pub mod digest;
+pub mod endpoint;
 pub mod env;
 pub mod health;
 pub mod host_access;

@@ -3,12 +3,15 @@
 //! Owns the grammar and the rule of what may be combined. Whether a named network exists, and what the options mean
 //! to a process, is the business of `network`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use super::endpoint::{self, EndpointOption, LinkSysctl};
 
 /// What network a container is on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,9 +134,26 @@ pub struct Attachment {
     /// Further names on this network.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+    /// Of several networks the one with the highest is the way out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: i32,
+    /// Kernel parameters of the link.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sysctls: Vec<LinkSysctl>,
+    /// Driver options, as typed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub driver_options: BTreeMap<String, String>,
+    /// Containers that have an alias for this one, on this network: `ID:ALIAS`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<String>,
     /// Wanted name of the interface inside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 /// Why a `--network` value was refused.
@@ -164,6 +184,20 @@ pub enum NetworkParseError {
         value: String,
         /// What is accepted.
         want: &'static str,
+    },
+    /// A driver option there is not.
+    #[error("driver option {option:?} is not supported: com.docker.network.endpoint.ifname and com.docker.network.endpoint.sysctls are")]
+    DriverOption {
+        /// Its name.
+        option: String,
+    },
+    /// Values between commas that are not quoted right.
+    #[error("invalid network {value:?}: {reason}")]
+    Csv {
+        /// What was typed.
+        value: String,
+        /// What is wrong.
+        reason: String,
     },
     /// A mode that takes no options got some.
     #[error("network {mode:?} takes no options, got {options:?}")]
@@ -241,14 +275,7 @@ impl FromStr for NetworkMode {
         }
         // docker's long form, `name=NET,alias=A`.
         if text.starts_with("name=") || text.contains(",name=") {
-            let mut attachment = Attachment::default();
-            for option in text.split(',') {
-                match option.strip_prefix("name=") {
-                    Some(name) => attachment.network = check_name(name)?,
-                    None => attachment.set(text, option)?,
-                }
-            }
-            return Ok(Self::Named(vec![attachment]));
+            return parse_long(text);
         }
         let (name, options) = match text.split_once(':') {
             Some((name, options)) => (name, Some(options)),
@@ -288,6 +315,24 @@ impl FromStr for NetworkMode {
                 }
             },
         }
+    }
+}
+
+fn parse_long(text: &str) -> Result<NetworkMode, NetworkParseError> {
+    let mut attachment = Attachment::default();
+    let fields = super::csv::fields(text).map_err(|reason| NetworkParseError::Csv { value: text.to_owned(), reason })?;
+    for option in &fields {
+        match option.strip_prefix("name=") {
+            Some(name) => name.clone_into(&mut attachment.network),
+            None => attachment.set(text, option)?,
+        }
+    }
+    // Other modes have a name alone.
+    let mode: NetworkMode = if attachment.network.is_empty() { String::new() } else { check_name(&attachment.network)? }.parse()?;
+    match mode {
+        NetworkMode::Named(_) => Ok(NetworkMode::Named(vec![attachment])),
+        mode if fields.len() == 1 => Ok(mode),
+        _ => Err(NetworkParseError::NoOptions { mode: attachment.network, options: text.to_owned() }),
     }
 }
 
@@ -347,9 +392,25 @@ impl Attachment {
             },
             "mac" | "mac-address" => self.mac = Some(parse_mac(key, text)?),
             "alias" if !text.is_empty() => self.aliases.push(text.to_owned()),
-            "interface_name" if !text.is_empty() => self.interface = Some(text.to_owned()),
+            "interface_name" => self.interface = Some(endpoint::interface(key, text)?),
+            "gw-priority" => self.priority = value(key, text, "a whole number")?,
+            "driver-opt" => self.set_driver_option(text)?,
             _ => return Err(unknown()),
         }
+        Ok(())
+    }
+
+    /// Sets a driver option, `KEY=VALUE`.
+    ///
+    /// # Errors
+    /// [`NetworkParseError::DriverOption`] and [`NetworkParseError::Value`].
+    pub fn set_driver_option(&mut self, text: &str) -> Result<(), NetworkParseError> {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        match EndpointOption::parse(key, value)? {
+            EndpointOption::Interface(name) => self.interface = Some(name),
+            EndpointOption::Sysctls(all) => self.sysctls = all,
+        }
+        self.driver_options.insert(key.to_owned(), value.to_owned());
         Ok(())
     }
 }
@@ -453,6 +514,12 @@ mod tests {
         assert_eq!(all[0].mac, Some([2, 0x42, 0xac, 0x11, 0, 2]));
         assert_eq!(all[0].aliases, ["a", "b"]);
         assert_eq!(parse("name=app,alias=a").unwrap(), parse("app:alias=a").unwrap());
+        assert_eq!(parse("name=bridge"), Ok(NetworkMode::default()));
+        let long = "name=app,alias=a,ip6=fd00:1::5,gw-priority=-3,\"driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.forwarding=1,net.ipv4.conf.IFNAME.rp_filter=0\",driver-opt=com.docker.network.endpoint.ifname=lan0";
+        let NetworkMode::Named(all) = parse(long).unwrap() else { panic!("not a named network") };
+        assert_eq!((all[0].priority, all[0].sysctls.len(), all[0].interface.as_deref()), (-3, 2, Some("lan0")));
+        let json = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<Attachment>>(&json).unwrap(), all);
         assert_eq!(parse("a,b").unwrap().to_string(), "a,b");
         let all = |values: &[&str]| NetworkMode::parse_all(values).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert_eq!(all(&["a:alias=x", "b"]).unwrap(), ["a,b"]);
@@ -475,6 +542,13 @@ mod tests {
             ("app:mac=01:00:00:00:00:00", "unicast hardware address"),
             ("app:mac=02:00:00:00:00", "unicast hardware address"),
             ("app:foo", "unknown option"),
+            ("app:interface_name=lo", "not lo, tap0"),
+            ("app:gw-priority=high", "a whole number"),
+            ("name=app,link-local-ip=169.254.9.9", "unknown option"),
+            ("name=app,driver-opt=x=y", "driver option \"x\" is not supported"),
+            ("name=bridge,alias=x", "takes no options"),
+            ("name=,alias=x", "a name is missing"),
+            ("name=a:b", "invalid network name"),
             ("-x", "invalid network name"),
             ("a/b", "invalid network name"),
             ("a,,b", "invalid network name"),

@@ -1,8 +1,9 @@
 //! The containers of a user: find, list, create, lock, tell their status.
 //!
-//! `containers/ID/` holds `container.json`, `exit.json` and the container's layer (`upper`, `work`); the runtime
-//! directory's `c/ID16/` holds `lock`, `run.json` and the control socket, and is found by the link `containers/ID/run`. A container under construction is a directory
-//! without `container.json`; nobody sees it, and `gc` removes it once its creator is gone.
+//! `containers/ID/` holds `container.json`, `exit.json`, `noticed` (of an end nobody recorded) and the container's layer
+//! (`upper`, `work`); the runtime directory's `c/ID16/` holds `lock`, `run.json` and the control socket, and is found by the
+//! link `containers/ID/run`. A container under construction is a directory without `container.json`; nobody sees it, and
+//! `gc` removes it once its creator is gone.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -47,12 +48,12 @@ impl LastStart {
 
 /// A container that was started, is not running, and left no record of its end: its monitor was killed, or the machine
 /// stopped.
-fn lost(started: i64) -> ExitRecord {
+fn lost(started: i64, finished: i64) -> ExitRecord {
     ExitRecord {
         version: VERSION,
         code: 137,
         started,
-        finished: started,
+        finished,
         error: "lost: the container's monitor or the machine stopped before its end could be recorded".to_owned(),
         ..ExitRecord::default()
     }
@@ -197,10 +198,36 @@ impl<'a> Containers<'a> {
         match exit() {
             Ok(Some(record)) if record.finished >= last.time => Ok(Status::Exited(record)),
             Ok(other) if last.time == 0 => Ok(other.map_or(Status::Created, Status::Exited)),
-            Ok(_) | Err(StateError::Damaged { .. }) if !locked => Ok(Status::Exited(lost(last.time))),
+            Ok(_) | Err(StateError::Damaged { .. }) if !locked => Ok(Status::Exited(lost(last.time, self.lost_at(id, &last)))),
             Ok(other) => Ok(other.map_or(Status::Created, Status::Exited)),
             Err(error) => Err(error),
         }
+    }
+
+    /// When a lost container ended, as well as can be known. After a restart of the machine: when it last wrote something, its
+    /// log or its addresses. In the same boot, where that may be long ago: when somebody first looked, noted in a file for
+    /// whoever looks later.
+    fn lost_at(&self, id: &str, last: &LastStart) -> i64 {
+        let dir = self.paths.container(id);
+        let written = |path: PathBuf| path.metadata().map(|meta| meta.mtime() * 1_000_000_000 + meta.mtime_nsec()).ok();
+        let now = crate::format::time::now();
+        let sign = || {
+            let written = [self.paths.log(id), dir.join(super::lease::FILE)].into_iter().filter_map(written);
+            // Somebody else's clock, on a shared file system.
+            written.filter(|time| *time <= now).fold(last.time, i64::max)
+        };
+        if last.monitor.is_none() {
+            return sign();
+        }
+        let path = dir.join("noticed");
+        let noted = || {
+            let text = files::read(&path).ok()??;
+            let (start, time) = std::str::from_utf8(&text).ok()?.trim().split_once(' ')?;
+            (start.parse() == Ok(last.time)).then(|| time.parse().ok())?
+        };
+        let note = || files::write(&path, format!("{} {now}\n", last.time).as_bytes()).map(|()| now.max(last.time)).ok();
+        // A store that cannot be written has the signs alone.
+        noted().or_else(note).unwrap_or_else(sign)
     }
 
     /// The run record of this boot, damaged or foreign ones being none.

@@ -40,8 +40,11 @@ pub struct Lease {
     pub aliases: Vec<String>,
 }
 
+/// The name of the file.
+pub const FILE: &str = "leases.json";
+
 fn path(dir: &Path) -> std::path::PathBuf {
-    dir.join("leases.json")
+    dir.join(FILE)
 }
 
 /// What a container has or had; nothing when there is no record, or a damaged one.
@@ -55,6 +58,17 @@ pub fn read(paths: &Paths, id: &str) -> Vec<Lease> {
 /// A full disk, or a container that has just gone.
 pub fn write(paths: &Paths, id: &str, leases: &[Lease]) -> Result<(), StateError> {
     files::write_json(&path(&paths.container(id)), &leases)
+}
+
+/// Takes one network out of the record of a container that does not run.
+///
+/// # Errors
+/// A full disk.
+pub fn forget(paths: &Paths, id: &str, network: &str) -> Result<(), StateError> {
+    let mut leases = read(paths, id);
+    let before = leases.len();
+    leases.retain(|lease| lease.network_id != network);
+    if leases.len() == before { Ok(()) } else { write(paths, id, &leases) }
 }
 
 /// The leases of all containers, with their ids.

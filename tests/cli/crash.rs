@@ -263,6 +263,41 @@ fn an_earlier_boot_reads_as_exited() {
     all_is_well(&kelp);
 }
 
+/// Seconds since 1970 of the container's start and end, as told.
+fn times(kelp: &Kelp) -> (i64, i64) {
+    let told = kelp.inspect("c", "{{.State.StartedAt}} {{.State.FinishedAt}}");
+    let seconds = |text: &str| {
+        let out = std::process::Command::new("date").args(["-u", "-d", text, "+%s"]).output().unwrap();
+        String::from_utf8_lossy(&out.stdout).trim().parse().unwrap()
+    };
+    let (started, finished) = told.split_once(' ').unwrap();
+    (seconds(started), seconds(finished))
+}
+
+#[test]
+fn an_end_that_nobody_recorded_has_a_time() {
+    let kelp = Kelp::busybox();
+    kelp.detached(&["--name", "c", "--network", "none", "busybox", "sh", "-c", "sleep 2; echo late; sleep 300"]);
+    kelp.wait_log("c", "late");
+    kelp.processes().iter().for_each(leftovers::Left::kill);
+    until("all are dead", Duration::from_secs(5), || kelp.processes().is_empty());
+    std::thread::sleep(Duration::from_secs(2));
+    // In the same boot it is when somebody first looked, whenever one looks again.
+    let (started, finished) = times(&kelp);
+    assert!(finished >= started + 4, "started {started}, finished {finished}");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(times(&kelp), (started, finished));
+    // Where the machine went down it is when the container last wrote something.
+    let file = kelp.data().join("containers").join(kelp.ok(["ps", "-aq", "--no-trunc"])).join("started");
+    let words = fs::read_to_string(&file).unwrap();
+    fs::write(&file, words.rsplit_once(' ').unwrap().0.to_owned() + " another-boot\n").unwrap();
+    let (_, wrote) = times(&kelp);
+    assert!((started + 1..finished).contains(&wrote), "started {started}, wrote {wrote}, finished {finished}");
+    kelp.ok(["start", "c"]);
+    kelp.ok(["rm", "-f", "-t", "0", "c"]);
+    kelp.nothing_left();
+}
+
 #[test]
 fn a_new_process_with_an_old_number_is_not_the_container() {
     let kelp = Kelp::busybox();

@@ -40,6 +40,43 @@ fn ports_of_the_host_as_asked_and_no_others() {
 }
 
 #[test]
+fn servers_on_the_hosts_ipv6_loopback() {
+    needs!("slirp");
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        eprintln!("SKIPPED, the host lacks IPv6");
+        return;
+    };
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.write_all(b"host says hi\n");
+        }
+    });
+    let datagrams = std::net::UdpSocket::bind(("::1", port)).unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 99];
+        while let Ok((_, peer)) = datagrams.recv_from(&mut buffer) {
+            let _ = datagrams.send_to(b"host says hi\n", peer);
+        }
+    });
+    let kelp = Kelp::busybox();
+    kelp.ok(["network", "create", "app"]);
+    let access = format!("--host-access={port}");
+    for network in ["bridge", "app"] {
+        let flags = ["--network", network, &access];
+        kelp.sh(&flags, &format!("nc -w 3 host.docker.internal {port} < /dev/null")).success().stdout("host says hi");
+        if std::path::Path::new("/usr/bin/perl").exists() {
+            // The host's perl, since busybox may have no nc of UDP.
+            let flags = [&flags[..], &["-v", "/usr:/usr:ro", "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro"]].concat();
+            let ask = format!("IO::Socket::IP->new(PeerAddr => '169.254.1.2:{port}', Proto => 'udp')");
+            let ask = format!("use IO::Socket::IP; alarm 5; my $s = {ask}; $s->send('hello'); $s->recv(my $m, 99); print $m");
+            kelp.sh(&flags, &format!("/usr/bin/perl -e \"{}\"", ask.replace('$', "\\$"))).stdout("host says hi");
+        }
+    }
+    kelp.nothing_left();
+}
+
+#[test]
 fn impossible_access_is_refused() {
     needs!("slirp");
     let kelp = Kelp::busybox();

@@ -13,7 +13,8 @@ use crate::spec::{NetworkMode, Port};
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct NetworkFlags {
-    /// Network: NAME[:ip=,mac=,alias=,…], none, host, container:NAME, ns:PATH, slirp4netns[:OPTIONS], pasta[:OPTIONS]
+    /// Network: NAME[:ip=,mac=,alias=,gw-priority=,driver-opt=,…], name=NAME,…, none, host, container:NAME, ns:PATH,
+    /// slirp4netns[:OPTIONS], pasta[:OPTIONS]
     #[arg(long, visible_alias = "net", value_name = "MODE")]
     network: Vec<String>,
     /// IPv4 address on the user network

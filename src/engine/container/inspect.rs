@@ -6,9 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::size::Sizes;
 use crate::engine::network::{built_in_id, endpoint_id};
+use crate::engine::network::link::shown;
 use crate::engine::network::wire::attachments;
 use crate::engine::{Engine, Error};
 use crate::format::time;
+use crate::network::store::Networks;
 use crate::spec::container::{NamespaceMode, UserNamespaceMode};
 use crate::spec::{Expose, NetworkMode};
 use crate::spec::network::Attachment;
@@ -84,7 +86,7 @@ fn object(engine: &Engine, entry: &Entry) -> Value {
         },
         "Mounts": record.config.mounts.iter().filter_map(mount).collect::<Vec<_>>(),
         "Config": config(record),
-        "NetworkSettings": network_settings(entry),
+        "NetworkSettings": network_settings(engine, entry),
     })
 }
 
@@ -410,7 +412,7 @@ fn port_bindings(record: &ContainerRecord) -> Value {
     json!(map)
 }
 
-fn network_settings(entry: &Entry) -> Value {
+fn network_settings(engine: &Engine, entry: &Entry) -> Value {
     let record = &entry.record;
     let run = entry.status.run();
     let mut ports: BTreeMap<String, Value> = BTreeMap::new();
@@ -428,11 +430,18 @@ fn network_settings(entry: &Entry) -> Value {
     let default = [NetworkMode::default()];
     let modes = if record.spec.network.modes.is_empty() { &default[..] } else { &record.spec.network.modes[..] };
     let leases = run.map(|run| run.networks.as_slice()).unwrap_or_default();
-    let mut networks: Map<String, Value> = modes.iter().flat_map(|mode| endpoints(mode, &record.id, &ip)).collect();
+    let mut networks: Map<String, Value> = modes.iter().flat_map(|mode| endpoints(engine, mode, &record.id, &ip)).collect();
     networks.extend(leases.iter().map(|lease| {
         let wanted = attachments(modes).into_iter().find(|each| each.network == lease.network);
         (lease.network.clone(), user_network(record, lease, wanted.as_ref()))
     }));
+    for wanted in attachments(modes) {
+        if let Some(value) = networks.get_mut(&wanted.network) {
+            value["Links"] = null_if_empty(&shown(engine, &wanted.links));
+            value["DriverOpts"] = if wanted.driver_options.is_empty() { Value::Null } else { json!(wanted.driver_options) };
+            value["GwPriority"] = wanted.priority.into();
+        }
+    }
     let on_default = modes.iter().any(|mode| matches!(mode, NetworkMode::Default(_) | NetworkMode::Pasta(_))) && !ip.is_empty();
     json!({
         "Bridge": "",
@@ -470,6 +479,7 @@ fn user_network(record: &ContainerRecord, lease: &Lease, wanted: Option<&Attachm
         "Aliases": null_if_empty(&lease.aliases),
         "MacAddress": lease.mac,
         "DriverOpts": null,
+        "GwPriority": 0,
         "NetworkID": lease.network_id,
         "EndpointID": endpoint_id(&lease.network_id, &record.id),
         "Gateway": text(lease.gateway.map(Into::into)),
@@ -496,7 +506,7 @@ fn gateway(modes: &[NetworkMode]) -> String {
 }
 
 /// The entries of `NetworkSettings.Networks` for one mode.
-fn endpoints(mode: &NetworkMode, id: &str, ip: &str) -> Vec<(String, Value)> {
+fn endpoints(engine: &Engine, mode: &NetworkMode, id: &str, ip: &str) -> Vec<(String, Value)> {
     let endpoint = |name: String, ip: &str, gateway: String, mac: String, aliases: &[String]| {
         let prefix = if ip.is_empty() { 0 } else { 24 };
         let value = json!({
@@ -505,6 +515,7 @@ fn endpoints(mode: &NetworkMode, id: &str, ip: &str) -> Vec<(String, Value)> {
             "Aliases": null_if_empty(aliases),
             "MacAddress": mac,
             "DriverOpts": null,
+            "GwPriority": 0,
             "NetworkID": name,
             "EndpointID": "",
             "Gateway": gateway,
@@ -518,7 +529,11 @@ fn endpoints(mode: &NetworkMode, id: &str, ip: &str) -> Vec<(String, Value)> {
         (name, value)
     };
     match mode {
-        NetworkMode::None | NetworkMode::Host => vec![endpoint(mode.to_string(), "", String::new(), String::new(), &[])],
+        NetworkMode::None | NetworkMode::Host => {
+            let (name, mut value) = endpoint(mode.to_string(), "", String::new(), String::new(), &[]);
+            value["NetworkID"] = built_in_id(&name).into();
+            vec![(name, value)]
+        }
         NetworkMode::Default(_) => {
             let gateway = if ip.is_empty() { String::new() } else { gateway(std::slice::from_ref(mode)) };
             let (name, mut value) = endpoint("bridge".to_owned(), ip, gateway, String::new(), &[]);
@@ -531,7 +546,11 @@ fn endpoints(mode: &NetworkMode, id: &str, ip: &str) -> Vec<(String, Value)> {
             .map(|attachment| {
                 let ip = attachment.ip.map(|ip| ip.to_string()).unwrap_or_default();
                 let mac = attachment.mac.map(|mac| mac.map(|byte| format!("{byte:02x}")).join(":")).unwrap_or_default();
-                endpoint(attachment.network.clone(), &ip, String::new(), mac, &attachment.aliases)
+                // One that is gone has no id any more.
+                let id = Networks::new(&engine.paths).get(&attachment.network).map(|network| network.id).unwrap_or_default();
+                let (name, mut value) = endpoint(attachment.network.clone(), &ip, String::new(), mac, &attachment.aliases);
+                value["NetworkID"] = id.into();
+                (name, value)
             })
             .collect(),
         NetworkMode::Container(_) | NetworkMode::Ns(_) => Vec::new(),

@@ -7,10 +7,10 @@ use crate::engine::{Engine, Error};
 use crate::monitor::protocol::Request;
 use crate::network::store::Networks;
 use crate::spec::network::{Attachment, NetworkMode, SlirpOptions};
-use crate::state::{ContainerRecord, Containers};
+use crate::state::{ContainerRecord, Containers, lease};
 
 use super::list::BUILT_IN;
-use super::wire;
+use super::{link, wire};
 
 /// Puts a container on a network.
 ///
@@ -24,7 +24,8 @@ pub fn connect(engine: &Engine, container: &str, attachment: &Attachment) -> Res
     let network = networks.get(&attachment.network)?;
     let containers = Containers::new(&engine.paths);
     let id = containers.find(container)?;
-    let attachment = Attachment { network: network.name.clone(), ..attachment.clone() };
+    let mut attachment = Attachment { network: network.name.clone(), ..attachment.clone() };
+    link::check(engine, &mut attachment.links)?;
     containers.edit(&id, |record| {
         check(engine, record, container)?;
         if place(&networks, record, &network.id).is_some() {
@@ -38,7 +39,8 @@ pub fn connect(engine: &Engine, container: &str, attachment: &Attachment) -> Res
         Ok(())
     })??;
     let wish = Box::new(wire::wish(network.clone(), &attachment));
-    let told = tell(engine, &id, &Request::Connect { wish });
+    let links = link::on_network(engine, &attachment, &network.id);
+    let told = tell(engine, &id, &Request::Connect { wish, links }).map(drop);
     if told.is_err() {
         // It could not be: the record is as it was.
         drop(containers.edit(&id, |record| Ok::<_, Error>(remove(&networks, record, &network.id))));
@@ -66,7 +68,11 @@ pub fn disconnect(engine: &Engine, container: &str, network: &str, force: bool) 
     if !left && !force {
         return Err(Error::Conflict(format!("container {container} is not connected to network {}", network.name)));
     }
-    tell(engine, &id, &Request::Disconnect { network: network.id })
+    if !tell(engine, &id, &Request::Disconnect { network: network.id.clone() })? {
+        // Nobody else gives its address back. A store that cannot be written has not changed either.
+        drop(lease::forget(&engine.paths, &id, &network.id));
+    }
+    Ok(())
 }
 
 /// Puts a container on the default network.
@@ -76,7 +82,7 @@ fn connect_default(engine: &Engine, container: &str, name: &str, attachment: &At
         return Err(Error::Conflict(format!("no container can be connected to network {name}: choose it when the container is made")));
     }
     if *attachment != plain {
-        return Err(Error::Usage("addresses and aliases are for networks made with `kelp network create`: on network bridge there are none to choose".to_owned()));
+        return Err(Error::Usage("addresses, aliases, links, driver options and priorities are for networks made with `kelp network create`: on network bridge there is nothing to choose".to_owned()));
     }
     let containers = Containers::new(&engine.paths);
     let id = containers.find(container)?;
@@ -93,7 +99,7 @@ fn connect_default(engine: &Engine, container: &str, name: &str, attachment: &At
         record.spec.network.modes = modes;
         Ok(())
     })??;
-    let told = tell(engine, &id, &Request::Default { slirp: Some(options) });
+    let told = tell(engine, &id, &Request::Default { slirp: Some(options) }).map(drop);
     if told.is_err() {
         // It could not be: the record is as it was.
         drop(containers.edit(&id, |record| Ok::<_, Error>(remove_default(engine, record))));
@@ -110,7 +116,7 @@ fn disconnect_default(engine: &Engine, container: &str, name: &str, force: bool)
     };
     let left = name == "bridge" && containers.edit(&id, |record| Ok::<_, Error>(remove_default(engine, record)))??;
     match (left, force) {
-        (true, _) => tell(engine, &id, &Request::Default { slirp: None }),
+        (true, _) => tell(engine, &id, &Request::Default { slirp: None }).map(drop),
         (false, true) => Ok(()),
         (false, false) => Err(Error::Conflict(format!("container {container} is not connected to network {name}"))),
     }
@@ -173,11 +179,11 @@ fn check(engine: &Engine, record: &ContainerRecord, name: &str) -> Result<(), Er
     }
 }
 
-/// Tells the monitor of a container; one that does not run has none, and needs none.
-fn tell(engine: &Engine, id: &str, request: &Request) -> Result<(), Error> {
+/// Tells the monitor of a container, and whether there is one: one that does not run has none, and needs none.
+fn tell(engine: &Engine, id: &str, request: &Request) -> Result<bool, Error> {
     match attach::connect(engine, id) {
-        Ok((_, socket)) => ask(&socket, request),
-        Err(Error::Conflict(_)) => Ok(()),
+        Ok((_, socket)) => ask(&socket, request).map(|()| true),
+        Err(Error::Conflict(_)) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use crate::engine::{Engine, Error};
+use crate::network::files::HostsLink;
 use crate::network::store::{NetworkStoreError, Networks, NewNetwork};
 use crate::spec::Expose;
 use crate::spec::network::Attachment;
@@ -21,8 +22,8 @@ pub(super) const NETWORK: &str = "kelp-links";
 /// What links come to.
 #[derive(Debug, Default)]
 pub(super) struct Linked {
-    /// Lines of /etc/hosts, as `--add-host` has them.
-    pub(super) hosts: Vec<String>,
+    /// Names in /etc/hosts.
+    pub(super) hosts: Vec<HostsLink>,
     /// Variables.
     pub(super) env: Vec<String>,
 }
@@ -51,6 +52,7 @@ pub(in crate::engine) fn fix(engine: &Engine, links: &mut [String]) {
 /// them.
 pub(super) fn resolve(engine: &Engine, record: &ContainerRecord, wanted: &mut Vec<Attachment>) -> Result<Linked, Error> {
     let mut linked = Linked::default();
+    let networks = Networks::new(&engine.paths);
     for text in &record.spec.network.links {
         let (name, alias) = parse(text);
         let entry = Containers::new(&engine.paths).get(name)?;
@@ -58,7 +60,6 @@ pub(super) fn resolve(engine: &Engine, record: &ContainerRecord, wanted: &mut Ve
         let name = &target.name;
         let not_running = || Error::Conflict(format!("cannot link to container {name}: it is not running; start it first"));
         let run = entry.status.run().ok_or_else(not_running)?;
-        let networks = Networks::new(&engine.paths);
         let mut lease = None;
         for attachment in wanted.iter() {
             let id = networks.get(&attachment.network)?.id;
@@ -75,13 +76,46 @@ pub(super) fn resolve(engine: &Engine, record: &ContainerRecord, wanted: &mut Ve
             }
         };
         let ip = address(&lease).ok_or_else(|| Error::Network(format!("container {name} has no address on network {}", lease.network)))?;
-        let short = target.id.get(..12).unwrap_or(&target.id);
-        let mut names = vec![alias, short, target.name.as_str()];
-        names.dedup();
-        linked.hosts.push(format!("{}:{ip}", names.join(";")));
+        linked.hosts.push(hosts_link(target, alias, None));
         linked.env.extend(variables(record, target, alias, ip));
     }
+    for attachment in wanted.iter().filter(|attachment| !attachment.links.is_empty()) {
+        linked.hosts.extend(on_network(engine, attachment, &networks.get(&attachment.network)?.id));
+    }
     Ok(linked)
+}
+
+fn hosts_link(target: &ContainerRecord, alias: &str, network: Option<String>) -> HostsLink {
+    let short = target.id.get(..12).unwrap_or(&target.id);
+    let mut names = vec![alias.to_owned(), short.to_owned(), target.name.clone()];
+    names.dedup();
+    HostsLink { id: target.id.clone(), names, network }
+}
+
+/// The links of `network connect --link`: for names only, so that the other one need not run, or be there any more.
+pub(super) fn on_network(engine: &Engine, attachment: &Attachment, network: &str) -> Vec<HostsLink> {
+    let containers = Containers::new(&engine.paths);
+    let links = attachment.links.iter().filter_map(|text| {
+        let (name, alias) = parse(text);
+        let target = containers.find(name).and_then(|id| containers.read(&id)).ok()?;
+        Some(hosts_link(&target, alias, Some(network.to_owned())))
+    });
+    links.collect()
+}
+
+/// Checks that the containers of `network connect --link` are there, and writes them down by id.
+pub(super) fn check(engine: &Engine, links: &mut [String]) -> Result<(), Error> {
+    for text in links.iter() {
+        Containers::new(&engine.paths).find(parse(text).0)?;
+    }
+    fix(engine, links);
+    Ok(())
+}
+
+/// Links as they were typed: `NAME:ALIAS`.
+pub(in crate::engine) fn shown(engine: &Engine, links: &[String]) -> Vec<String> {
+    let name = |id: &str| Containers::new(&engine.paths).read(id).map_or_else(|_| id.to_owned(), |record| record.name);
+    links.iter().map(|text| parse(text)).map(|(id, alias)| format!("{}:{alias}", name(id))).collect()
 }
 
 fn address(lease: &Lease) -> Option<IpAddr> {

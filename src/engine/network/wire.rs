@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::Config;
 use crate::engine::{Engine, Error};
-use crate::network::files::NameFiles;
+use crate::network::files::{HostsLink, NameFiles};
 use crate::network::holder::protocol::{Member, Wish};
 use crate::network::host_access;
 use crate::network::pasta;
@@ -120,6 +120,8 @@ pub(in crate::engine) fn wish(network: NetworkRecord, attachment: &Attachment) -
         mac: attachment.mac,
         aliases: attachment.aliases.clone(),
         interface: attachment.interface.clone(),
+        sysctls: attachment.sysctls.clone(),
+        priority: attachment.priority,
         before: None,
     }
 }
@@ -155,7 +157,7 @@ pub(in crate::engine) fn full_name(record: &ContainerRecord) -> String {
     }
 }
 
-fn names(engine: &Engine, record: &ContainerRecord, base: &NetworkMode, linked: Vec<String>) -> Result<NameFiles, Error> {
+fn names(engine: &Engine, record: &ContainerRecord, base: &NetworkMode, links: Vec<HostsLink>) -> Result<NameFiles, Error> {
     let (spec, config) = (&record.spec.network, &engine.config.network);
     let dir = engine.paths.container(&record.id);
     let or = |own: &[String], other: &[String]| if own.is_empty() { other.to_vec() } else { own.to_vec() };
@@ -166,12 +168,11 @@ fn names(engine: &Engine, record: &ContainerRecord, base: &NetworkMode, linked: 
     };
     let (gateway, host_names) = host_address(base, &spec.host_access);
     let dns = if spec.dns.is_empty() { &config.dns } else { &spec.dns };
-    let mut extra = spec.add_hosts.clone();
-    extra.extend(linked);
     Ok(NameFiles {
         hosts: (!spec.no_hosts).then(|| dir.join("hosts")),
         resolv: dns.iter().all(|server| server != "none").then(|| dir.join("resolv.conf")),
-        extra,
+        extra: spec.add_hosts.clone(),
+        links,
         hostname: full_name(record),
         name: record.name.clone(),
         gateway,

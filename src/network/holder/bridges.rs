@@ -32,8 +32,10 @@ mod table {
 
 /// Bytes of a packet unless somebody says: as many as slirp4netns takes, since each costs it a system call.
 const MTU: u32 = 65520;
-/// Metric of the first default route in a container; the others follow. Behind that of the default network, which is 0.
+/// Metric of the first default route in a container; the others follow. Behind that of the default network.
 const METRIC: u32 = 100;
+/// That of the first network with a priority above zero: the default network steps back behind these.
+const METRIC_ABOVE: u32 = 10;
 
 /// Why a container is not on a network.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +83,13 @@ pub(super) struct Link {
     pub(super) lease: Lease,
     /// Our end of the pair.
     veth: String,
-    metric: u32,
+    /// Index of the other end.
+    index: u32,
+    priority: i32,
+    /// Routes by it, and their metrics where they are said.
+    routes: Vec<(Subnet, IpAddr, Option<u32>)>,
+    /// Metric of the others, when they are there.
+    metric: Option<u32>,
 }
 
 /// All of them.
@@ -140,12 +148,16 @@ impl Bridges {
 
     /// Opens a netlink socket in a container's namespace.
     pub(super) fn enter(&self, netns: BorrowedFd<'_>) -> Result<Netlink, String> {
+        self.inside(netns, || Netlink::open(0).map_err(|error| error.to_string()))
+    }
+
+    fn inside<T>(&self, netns: BorrowedFd<'_>, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
         let net = Some(LinkNameSpaceType::Network);
         move_into_link_name_space(netns, net).map_err(|errno| format!("cannot enter the container's network namespace: {errno}"))?;
-        let opened = Netlink::open(0);
+        let done = work();
         // Nothing works without it, and it cannot fail for who owns the namespace.
         move_into_link_name_space(self.own.as_fd(), net).map_err(|errno| format!("cannot come back from a network namespace: {errno}"))?;
-        opened.map_err(|error| error.to_string())
+        done
     }
 
     /// Makes the network if it is not there. Returns whether it was made.
@@ -216,27 +228,50 @@ impl Bridges {
         Some(live.record)
     }
 
-    /// Puts a container on a network that is there. `links` are those it has.
-    pub(super) fn plug(&mut self, member: &Member, netns: BorrowedFd<'_>, inner: &mut Netlink, wish: &Wish, links: &[Link]) -> Result<Link, PlugError> {
+    /// Puts a container on a network that is there, and adds the link to those it has.
+    pub(super) fn plug(&mut self, member: &Member, netns: BorrowedFd<'_>, inner: &mut Netlink, wish: &Wish, links: &mut Vec<Link>) -> Result<(), PlugError> {
         let network = wish.network.name.clone();
         let interface = interface(wish, links)?;
         self.counter = self.counter.wrapping_add(1);
         let veth = format!("veth{:x}", self.counter);
-        let metric = METRIC + links.iter().map(|link| link.metric + 1 - METRIC).max().unwrap_or(0);
         let Some(live) = self.networks.get_mut(&wish.network.id) else {
             return Err(PlugError::Wish { network, reason: "it is not there".into() });
         };
         let lease = live.lease(member, wish, &interface)?;
-        let link = Link { lease, veth, metric };
+        let routes = routes(&wish.network, &lease);
+        let mut link = Link { lease, veth, index: 0, priority: wish.priority, routes, metric: None };
         let mtu = live.record.mtu().or(member.mtu).unwrap_or(MTU);
         let bridge = live.bridge;
         live.members += 1;
-        let made = self.make_link(&link, bridge, mtu, netns, inner).and_then(|index| add_routes(inner, &wish.network, &link, index));
-        if let Err(source) = made {
+        let made = match self.make_link(&link, bridge, mtu, netns, inner) {
+            Ok(index) => {
+                link.index = index;
+                self.tune(netns, wish, &interface)
+            }
+            Err(source) => Err(PlugError::Kernel { network: network.clone(), source }),
+        };
+        links.push(link);
+        let routed = made.and_then(|()| route(inner, links).map_err(|source| PlugError::Kernel { network, source }));
+        if routed.is_err()
+            && let Some(link) = links.pop()
+        {
             self.unplug(member, &link, true);
-            return Err(PlugError::Kernel { network, source });
         }
-        Ok(link)
+        routed
+    }
+
+    /// Sets the kernel parameters asked for.
+    fn tune(&self, netns: BorrowedFd<'_>, wish: &Wish, interface: &str) -> Result<(), PlugError> {
+        if wish.sysctls.is_empty() {
+            return Ok(());
+        }
+        let set = || {
+            wish.sysctls.iter().try_for_each(|sysctl| {
+                let path = sysctl.path(interface);
+                std::fs::write(&path, &sysctl.value).map_err(|error| format!("cannot set {path} to {}: {error}", sysctl.value))
+            })
+        };
+        self.inside(netns, set).map_err(|reason| PlugError::Wish { network: wish.network.name.clone(), reason })
     }
 
     fn make_link(&mut self, link: &Link, bridge: u32, mtu: u32, netns: BorrowedFd<'_>, inner: &mut Netlink) -> Result<u32, NetlinkError> {
@@ -278,19 +313,51 @@ impl Bridges {
 }
 
 /// The default routes by a network's gateways, and the network's own.
-fn add_routes(inner: &mut Netlink, network: &NetworkRecord, link: &Link, index: u32) -> Result<(), NetlinkError> {
-    let metric = network.metric().unwrap_or(link.metric);
-    let gateways = [link.lease.gateway.map(IpAddr::from), link.lease.gateway6.map(IpAddr::from)];
-    for gateway in gateways.into_iter().flatten().filter(|_| network.has_default_route()) {
+fn routes(network: &NetworkRecord, lease: &Lease) -> Vec<(Subnet, IpAddr, Option<u32>)> {
+    let gateways = [lease.gateway.map(IpAddr::from), lease.gateway6.map(IpAddr::from)];
+    let defaults = gateways.into_iter().flatten().filter(|_| network.has_default_route()).filter_map(|gateway| {
         let any = if gateway.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-        if let Some(any) = Subnet::new(any, 0) {
-            inner.add_route_by(any, gateway, index, metric)?;
+        Some((Subnet::new(any, 0)?, gateway, network.metric()))
+    });
+    let own = network.routes.iter().map(|route| (route.destination, route.gateway, route.metric.or(network.metric())));
+    defaults.chain(own).collect()
+}
+
+/// Adds the routes by a container's newest link, in the order of priorities, then of names. Those by others make room.
+fn route(inner: &mut Netlink, links: &mut [Link]) -> Result<(), NetlinkError> {
+    let metrics = metrics(links);
+    let mut moves: Vec<(&mut Link, u32)> = links.iter_mut().zip(metrics).filter(|(link, metric)| link.metric != Some(*metric)).collect();
+    // They only move up: the highest goes first, so that no two have the same metric.
+    moves.sort_by_key(|(_, metric)| std::cmp::Reverse(*metric));
+    for (link, metric) in moves {
+        for (to, gateway, said) in &link.routes {
+            let is_new = link.metric.is_none();
+            if is_new || said.is_none() {
+                inner.add_route_by(*to, *gateway, link.index, said.unwrap_or(metric))?;
+            }
+            if let (Some(before), None) = (link.metric, said) {
+                // What the container has removed is gone already.
+                drop(inner.delete_route_by(*to, *gateway, link.index, before));
+            }
         }
-    }
-    for route in &network.routes {
-        inner.add_route_by(route.destination, route.gateway, index, route.metric.unwrap_or(metric))?;
+        link.metric = Some(metric);
     }
     Ok(())
+}
+
+/// The metric of each link's routes: those they have, unless one that comes before needs it.
+fn metrics(links: &[Link]) -> Vec<u32> {
+    let mut order: Vec<usize> = (0..links.len()).collect();
+    order.sort_by_key(|index| (std::cmp::Reverse(links[*index].priority), links[*index].lease.network.as_str()));
+    let (mut metrics, mut next) = (vec![0; links.len()], METRIC_ABOVE);
+    for index in order {
+        if links[index].priority <= 0 {
+            next = next.max(METRIC);
+        }
+        let metric = links[index].metric.unwrap_or(next).max(next);
+        (metrics[index], next) = (metric, metric + 1);
+    }
+    metrics
 }
 
 impl Live {
@@ -425,6 +492,25 @@ mod tests {
         assert_eq!(tables(&network(&[("isolate", "false")], false)), (table::OPEN, vec![table::OUTSIDE]));
         assert_eq!(tables(&network(&[("isolate", "false")], true)), (table::NOTHING, vec![table::OUTSIDE, table::OPEN]));
         assert_eq!(rules(&network(&[], false))[1], (true, table::NOTHING), "it has no IPv6");
+    }
+
+    #[test]
+    fn the_way_out() {
+        let mut links: Vec<Link> = Vec::new();
+        let mut add = |network: &str, priority: i32| {
+            let lease = Lease { network: network.into(), ..Lease::default() };
+            links.push(Link { lease, veth: String::new(), index: 0, priority, routes: Vec::new(), metric: None });
+            let metrics = metrics(&links);
+            links.iter_mut().zip(&metrics).for_each(|(link, metric)| link.metric = Some(*metric));
+            metrics
+        };
+        assert_eq!(add("b", 0), [100]);
+        assert_eq!(add("c", 0), [100, 101]);
+        assert_eq!(add("a", 0), [101, 102, 100]);
+        assert_eq!(add("z", 7), [101, 102, 100, 10]);
+        assert_eq!(add("y", 9), [101, 102, 100, 11, 10]);
+        assert_eq!(add("x", -1), [101, 102, 100, 11, 10, 103]);
+        assert_eq!(add("d", 0), [101, 102, 100, 11, 10, 104, 103]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::network::store::NetworkRecord;
+use crate::spec::endpoint::LinkSysctl;
 use crate::state::lease::Lease;
 use crate::sys::socket;
 
@@ -42,6 +43,7 @@ pub struct Member {
 
 /// A network a container wants to be on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Wish {
     /// The network.
     pub network: NetworkRecord,
@@ -55,6 +57,10 @@ pub struct Wish {
     pub aliases: Vec<String>,
     /// Name of the link inside.
     pub interface: Option<String>,
+    /// Kernel parameters of the link.
+    pub sysctls: Vec<LinkSysctl>,
+    /// Of all networks of the container the one with the highest is its way out.
+    pub priority: i32,
     /// What it had there before; had again if it can be.
     pub before: Option<Lease>,
 }

@@ -299,14 +299,11 @@ impl Server {
     fn plug(&mut self, index: usize, member: &Member, wish: &Wish, netns: &OwnedFd) -> Result<crate::state::lease::Lease, String> {
         let mut inner = self.bridges.enter(netns.as_fd())?;
         let client = &mut self.clients[index];
-        let link = self
-            .bridges
-            .plug(member, netns.as_fd(), &mut inner, wish, &client.links)
-            .map_err(|error| error.to_string())?;
-        write(&self.zones).set_member(&link.lease.network, &member.id, names(member, &link));
-        let lease = link.lease.clone();
-        client.links.push(link);
-        Ok(lease)
+        let plugged = self.bridges.plug(member, netns.as_fd(), &mut inner, wish, &mut client.links);
+        plugged.map_err(|error| error.to_string())?;
+        let link = client.links.last().ok_or("the link is gone")?;
+        write(&self.zones).set_member(&link.lease.network, &member.id, names(member, link));
+        Ok(link.lease.clone())
     }
 
     fn open_names(&mut self, record: &NetworkRecord) {
@@ -343,7 +340,7 @@ impl Server {
     fn wait_for_slirp(&mut self) -> Result<(), String> {
         let end = Instant::now() + SLIRP_TIMEOUT;
         let text = |error: NetlinkError| error.to_string();
-        while !self.bridges.netlink().has_default_route().map_err(text)? {
+        while !self.bridges.netlink().has_default_route(None).map_err(text)? {
             while !self.bridges.netlink().read_events().map_err(text)? {
                 let left = end.saturating_duration_since(Instant::now());
                 if left.is_zero() {

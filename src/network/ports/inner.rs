@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 
 use super::bind::Listener;
-use crate::network::netlink::{Netlink, NetlinkError, RouteTo, RuleMatch};
+use crate::network::netlink::{Netlink, NetlinkError, Local, RuleMatch};
 use crate::spec::port::Protocol;
 use crate::sys::net as sysnet;
 
@@ -35,6 +35,10 @@ pub struct Target {
     pub address6: Option<Ipv6Addr>,
     /// The IPv6 address that stands for the host.
     pub gateway6: Ipv6Addr,
+    /// Where a client of IPv4 is led when nobody listens at `address`.
+    pub other: Option<Ipv6Addr>,
+    /// The container has addresses of the host: a client with one of them would be taken for the container itself.
+    pub shares: bool,
     /// One of the two addresses is on no link yet, and put on the loopback one.
     pub loopback: Option<IpAddr>,
     /// IPv4 connections may carry their client's address; set by [`prepare`].
@@ -52,12 +56,27 @@ impl Target {
     /// As [`Target::new`], where both addresses are on a link.
     pub fn on_link(address: Ipv4Addr, gateway: Ipv4Addr, address6: Ipv6Addr, gateway6: Ipv6Addr) -> Self {
         let address6 = Some(address6);
-        Self { address, gateway, address6, gateway6, loopback: None, transparent: false, transparent6: false }
+        Self { address, gateway, address6, gateway6, other: None, shares: false, loopback: None, transparent: false, transparent6: false }
+    }
+
+    /// Where a container leads that is on no network: every client is refused.
+    pub fn nowhere() -> Self {
+        let (none, none6) = (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED);
+        Self { address6: None, ..Self::on_link(none, none, none6, none6) }
+    }
+
+    fn is_nowhere(&self) -> bool {
+        self.address.is_unspecified() && self.address6.is_none()
     }
 
     /// Whether it leads to the same addresses.
     pub fn is_same(&self, other: &Self) -> bool {
         (self.address, self.gateway, self.address6, self.gateway6) == (other.address, other.gateway, other.address6, other.gateway6)
+    }
+
+    /// Whether there is a second address to try for a client, of the other family.
+    pub(super) fn has_other(&self, client: SocketAddr) -> bool {
+        if client.is_ipv6() { self.address6.is_some() } else { self.other.is_some() }
     }
 
     /// The address a client has inside: its own, or the gateway's where its own would mean something else there.
@@ -68,7 +87,8 @@ impl Target {
                     || ip.is_unspecified()
                     || ip.is_multicast()
                     || ip.is_broadcast()
-                    || ip == self.address;
+                    || ip == self.address
+                    || self.shares && is_own(client);
                 IpAddr::V4(if other { self.gateway } else { ip })
             }
             IpAddr::V6(ip) => {
@@ -77,11 +97,17 @@ impl Target {
                     || ip.is_multicast()
                     || ip.is_unicast_link_local()
                     || ip.to_ipv4_mapped().is_some()
-                    || Some(ip) == self.address6;
+                    || Some(ip) == self.address6
+                    || self.shares && is_own(client);
                 IpAddr::V6(if other { self.gateway6 } else { ip })
             }
         }
     }
+}
+
+/// Whether an address is one of this namespace's.
+fn is_own(ip: IpAddr) -> bool {
+    std::net::UdpSocket::bind((ip, 0)).is_ok()
 }
 
 /// Makes the namespace deliver answers to connections that carry foreign addresses. Where the kernel cannot, the target
@@ -91,6 +117,9 @@ impl Target {
 /// A namespace in which not even loopback comes up.
 pub fn prepare(netlink: &mut Netlink, listeners: &[Listener], target: &mut Target) -> Result<(), NetlinkError> {
     netlink.link_up(LOOPBACK)?;
+    if target.is_nowhere() {
+        return Ok(());
+    }
     let has = |ipv6: bool, protocol: Protocol| {
         listeners.iter().map(Listener::binding).any(|b| b.host_ip.is_ipv6() == ipv6 && b.protocol == protocol)
     };
@@ -116,7 +145,7 @@ pub fn prepare(netlink: &mut Netlink, listeners: &[Listener], target: &mut Targe
 
 fn prepare_family(netlink: &mut Netlink, listeners: &[Listener], ipv6: bool) -> Result<(), NetlinkError> {
     let any: IpAddr = if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-    netlink.add_route(any, 0, RouteTo::Local { link: LOOPBACK, source: None }, TABLE_MARKED)?;
+    netlink.add_route(any, 0, Local { link: LOOPBACK, source: None }, TABLE_MARKED)?;
     netlink.add_rule(ipv6, RuleMatch::Mark(MARK), TABLE_MARKED, RULE_PRIORITY)?;
     for (first, last) in udp_ranges(listeners, ipv6) {
         netlink.add_rule(ipv6, RuleMatch::UdpFrom { first, last }, TABLE_UDP, RULE_PRIORITY + 1)?;
@@ -152,7 +181,7 @@ pub(super) fn route_client(netlink: &mut Netlink, target: &Target, client: IpAdd
         IpAddr::V6(_) => (128, target.address6.map(IpAddr::V6)),
     };
     // Without the source, the kernel would answer from the destination itself, as to any local address.
-    let to = RouteTo::Local { link: LOOPBACK, source };
+    let to = Local { link: LOOPBACK, source };
     // Without the route this one client gets no answers; nobody else is hurt, and there is nobody to tell.
     drop(if add {
         netlink.add_route(client, prefix, to, TABLE_UDP)
@@ -169,16 +198,19 @@ pub(super) struct Inner {
     pub(super) source: Option<IpAddr>,
 }
 
-/// Begins a connection to a port of the container on behalf of a client. `force_v4`: to the IPv4 address, from the
-/// gateway, whatever the client is.
-pub(super) fn connect(
-    target: &Target,
-    protocol: Protocol,
-    client: SocketAddr,
-    port: u16,
-    force_v4: bool,
-) -> Result<Inner, Errno> {
-    let ipv6 = client.is_ipv6() && !force_v4;
+/// Begins a connection to a port of the container on behalf of a client. `other`: to the address of the other family,
+/// from the gateway.
+pub(super) fn connect(target: &Target, protocol: Protocol, client: SocketAddr, port: u16, other: bool) -> Result<Inner, Errno> {
+    if target.is_nowhere() {
+        return Err(Errno::NETUNREACH);
+    }
+    if other && client.is_ipv4() {
+        let address = target.other.ok_or(Errno::CONNREFUSED)?;
+        let socket = open(true, protocol)?;
+        begin(&socket, SocketAddr::new(address.into(), port))?;
+        return Ok(Inner { socket, source: None });
+    }
+    let ipv6 = client.is_ipv6() && !other;
     let (server, source, transparent) = match (ipv6, target.address6) {
         (true, Some(address)) => (IpAddr::V6(address), target.source(client.ip()), target.transparent6),
         (true, None) => return connect(target, protocol, client, port, true),

@@ -93,7 +93,7 @@ struct Connection {
     peer: SocketAddr,
     listener: u32,
     connecting: bool,
-    /// The IPv4 address was tried for an IPv6 client.
+    /// The address of the other family was tried.
     fell_back: bool,
     busy: bool,
     up: Flow,
@@ -321,7 +321,7 @@ impl Connections {
     }
 }
 
-/// Tries the server's IPv4 address for an IPv6 client whose connection was refused. Returns whether that has begun.
+/// Tries the server's address of the other family for a client whose connection was refused. Returns whether that has begun.
 fn fall_back(
     connection: &mut Connection,
     place: u32,
@@ -329,7 +329,7 @@ fn fall_back(
     target: &Target,
     listeners: &[Listener],
 ) -> bool {
-    if connection.fell_back || connection.peer.is_ipv4() || target.address6.is_none() {
+    if connection.fell_back || !target.has_other(connection.peer) {
         return false;
     }
     connection.fell_back = true;

@@ -42,20 +42,20 @@ struct Session {
     socket: OwnedFd,
     source: Option<IpAddr>,
     used: Instant,
-    /// The IPv4 address was tried for an IPv6 client.
+    /// The address of the other family was tried.
     fell_back: bool,
     /// The server's kernel refused a datagram.
     refused: bool,
     /// Nothing was sent yet.
     is_new: bool,
-    /// The first datagram of an IPv6 client: the server may be there on IPv4 only, and a client who asks once waits for one
+    /// The first datagram of a client whose server may be there on the other family only: a client who asks once waits for one
     /// answer.
     first: Vec<u8>,
 }
 
-/// Whether the server's IPv4 address may be tried for a client of IPv6.
+/// Whether the server's address of the other family may be tried.
 fn can_fall_back(session: &Session, target: &Target) -> bool {
-    session.key.client.is_ipv6() && target.address6.is_some() && !session.fell_back
+    target.has_other(session.key.client) && !session.fell_back
 }
 
 /// All UDP sessions of one container.
@@ -119,11 +119,11 @@ impl Sessions {
         port: u16,
         bytes: &[u8],
     ) {
-        let mut force_v4 = false;
+        let mut other = false;
         for _ in 0..2 {
             let place = match self.index.get(&key) {
                 Some(place) => *place,
-                None => match self.begin(epoll, netlink, target, key, port, force_v4) {
+                None => match self.begin(epoll, netlink, target, key, port, other) {
                     Some(place) => place,
                     None => return,
                 },
@@ -146,7 +146,7 @@ impl Sessions {
             session.refused = false;
             if can_fall_back(session, target) {
                 self.end(netlink, target, place);
-                force_v4 = true;
+                other = true;
             }
         }
     }
@@ -158,13 +158,13 @@ impl Sessions {
         target: &Target,
         key: Key,
         port: u16,
-        force_v4: bool,
+        other: bool,
     ) -> Option<u32> {
         if self.index.len() >= MAX_SESSIONS {
             let oldest = self.live().min_by_key(|(_, s)| s.used).map(|(place, _)| place)?;
             self.end(netlink, target, oldest);
         }
-        let inner = inner::connect(target, Protocol::Udp, key.client, port, force_v4).ok()?;
+        let inner = inner::connect(target, Protocol::Udp, key.client, port, other).ok()?;
         let place = match self.free.pop() {
             Some(place) => place,
             None => {
@@ -185,7 +185,7 @@ impl Sessions {
             }
         }
         let session =
-            Session { key, socket: inner.socket, source: inner.source, used: Instant::now(), fell_back: force_v4, refused: false, is_new: true, first: Vec::new() };
+            Session { key, socket: inner.socket, source: inner.source, used: Instant::now(), fell_back: other, refused: false, is_new: true, first: Vec::new() };
         self.places[place as usize] = Some(session);
         self.index.insert(key, place);
         Some(place)

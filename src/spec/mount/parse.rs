@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::spec::csv::fields;
 use super::{MountOptions, MountSource, MountSpec, TmpfsOptions, TmpfsSpec};
 
 /// Why a mount was refused.
@@ -212,7 +213,7 @@ impl Long {
     fn collect(text: &str) -> Result<Self, String> {
         let mut long = Self::default();
         let mut seen = Seen::default();
-        for field in csv_fields(text)? {
+        for field in fields(text)? {
             let (key, value) = match field.split_once('=') {
                 Some((key, value)) => (key, Some(value)),
                 None => (field.as_str(), None),
@@ -354,41 +355,6 @@ fn subpath(text: &str) -> Result<String, String> {
         return Err(format!("the subpath \"{text}\" must be relative and stay inside the volume"));
     }
     Ok(text.to_owned())
-}
-
-/// The fields of one csv line: `a,"b,""c"""` is `a` and `b,"c"`.
-fn csv_fields(text: &str) -> Result<Vec<String>, String> {
-    let mut fields = Vec::new();
-    let mut chars = text.chars().peekable();
-    loop {
-        let mut field = String::new();
-        if chars.next_if_eq(&'"').is_some() {
-            loop {
-                match chars.next() {
-                    Some('"') if chars.next_if_eq(&'"').is_some() => field.push('"'),
-                    Some('"') => break,
-                    Some(c) => field.push(c),
-                    None => return Err("a quote is not closed".into()),
-                }
-            }
-            if chars.peek().is_some_and(|&c| c != ',') {
-                return Err("a comma must follow the closing quote".into());
-            }
-        } else {
-            while let Some(c) = chars.next_if(|&c| c != ',') {
-                if c == '"' {
-                    return Err("a quote must open the whole field: \"key=value\"".into());
-                }
-                field.push(c);
-            }
-        }
-        fields.push(field);
-        if chars.next().is_none() {
-            break;
-        }
-    }
-    fields.retain(|field| !field.is_empty());
-    Ok(fields)
 }
 
 impl FromStr for TmpfsSpec {

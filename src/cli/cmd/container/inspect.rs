@@ -25,6 +25,7 @@ pub(crate) struct InspectArgs {
 impl Verb for InspectArgs {
     const SUMMARY: &'static str = "Show all there is to know of containers, as JSON";
     const OPERANDS: &'static str = "[OPTIONS] CONTAINER [CONTAINER...]";
+    const DESCRIPTION: &'static str = "Of a container whose monitor was killed nobody recorded the end: State.Error says so, and State.FinishedAt is when a command first noticed; after a restart of the machine, when the container last wrote to its log.";
     const EXAMPLES: &'static str = "\
 # The exit status of a container
 $ kelp container inspect -f \"{{.State.ExitCode}}\" job";
