@@ -124,14 +124,12 @@ fn bind_root(path: &str) -> Result<OwnedFd, Errno> {
 /// Performs `plan.mounts`, then the links in /dev.
 pub(super) fn mount_all(plan: &Plan, sources: Vec<Source>, root_fd: BorrowedFd<'_>, report: BorrowedFd<'_>) -> Result<(), Failure> {
     for (index, (mount, source)) in plan.mounts.iter().zip(sources).enumerate() {
-        if let Some(fill) = plan.fill.iter().find(|fill| fill.target == mount.target) {
-            errand::fill(report, fill, root_fd)?;
+        if let Some(fill) = plan.fill.iter().position(|fill| fill.target == mount.target) {
+            errand::fill(report, plan, fill, root_fd)?;
         }
-        if let Source::Tree(tree) = &source
-            && plan.chown.contains(&mount.target)
-        {
+        if matches!(mount.what, What::Bind { .. }) && plan.chown.contains(&mount.target) {
             let identity = super::init::look_up(&plan.process, root_fd)?;
-            errand::chown(report, tree.as_fd(), (identity.uid, identity.gid))
+            errand::chown(report, index, (identity.uid, identity.gid))
                 .map_err(|failure| Failure { index: u32::try_from(index).unwrap_or(u32::MAX), ..failure })?;
         }
         one(mount, source, index, root_fd)?;
