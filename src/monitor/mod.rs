@@ -59,8 +59,8 @@ struct Monitor {
     holder_at: Option<Instant>,
     holder_reached: Option<Instant>,
     holder_tries: u32,
-    /// The server of a FUSE root.
-    file_server: Option<i32>,
+    /// The servers of FUSE mounts.
+    file_servers: Vec<i32>,
     /// Answers system calls of a container in single-id mode.
     supervisor: Option<crate::runtime::fakes::Supervisor>,
     /// SIGKILL follows the stop signal then.
@@ -211,7 +211,7 @@ impl Monitor {
             holder_at: None,
             holder_reached: None,
             holder_tries: 0,
-            file_server: None,
+            file_servers: Vec::new(),
             supervisor: None,
             kill_at: None,
             timeout_at: None,

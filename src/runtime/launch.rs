@@ -9,6 +9,7 @@ use super::errand::{self, Errands};
 use super::init::{self, Descriptors, word};
 use super::plan::{Namespace, Namespaces, Plan};
 use super::report::{Failure, Step, at, send};
+use super::rootfs;
 use crate::sys::process::{self, Cloned, NEWCGROUP, NEWIPC, NEWNET, NEWNS, NEWPID, NEWUSER, NEWUTS};
 use crate::sys::{prctl, socket};
 use crate::userns::IdMap;
@@ -53,6 +54,7 @@ pub struct Handles {
 /// Clones the first process and lets it build the container up to the point where it waits for [`Launched::go`].
 /// The caller is uid 0 of the user's namespace and has one thread.
 pub fn launch(plan: &Plan, mut handles: Handles) -> Result<Launched, Failure> {
+    rootfs::make_uppers(plan)?;
     let (ours, theirs) = socket::pair().map_err(at(Step::Clone))?;
     let theirs = handles.given.settle(theirs)?;
     // Another process joins what there is to join, and makes the container's from there: nobody comes back from another

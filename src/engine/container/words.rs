@@ -15,7 +15,7 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
     let target = mount.map_or("", |mount| mount.target.as_str());
     let source = match mount.map(|mount| &mount.what) {
         Some(What::Bind { source, .. }) => source.as_str(),
-        Some(What::Overlay { lower, .. }) => lower.as_str(),
+        Some(What::Layered(layered)) => layered.name.as_str(),
         _ => "",
     };
     let message = match failure.step {
@@ -51,6 +51,12 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
             format!("cannot create the mount point {target}: the file system there is read-only")
         }
         Step::MountTarget => format!("cannot create the mount point {target}: {errno}"),
+        Step::MountSource if errno == Errno::LOOP => {
+            format!("cannot open the subpath of {source} to mount it on {target}: there is a symbolic link in it, and none is followed")
+        }
+        Step::MountSource if matches!(mount.map(|mount| &mount.what), Some(What::Layered(_))) => {
+            format!("cannot mount {source} on {target}: {errno}{}", root_advice(errno))
+        }
         Step::MountSource => format!("cannot open {source} to mount it on {target}: {errno}"),
         Step::Mount if source.is_empty() => format!("cannot mount on {target}: {errno}"),
         Step::Mount => format!("cannot mount {source} on {target}: {errno}"),

@@ -4,6 +4,7 @@
 pub mod masks;
 pub mod mounts;
 pub mod seccomp;
+mod served;
 pub mod ulimit;
 pub mod users;
 
@@ -204,15 +205,8 @@ pub enum What {
         /// Nothing happens when the source is missing.
         optional: bool,
     },
-    /// An overlay over a path of the host (`:O`).
-    Overlay {
-        /// The path.
-        lower: String,
-        /// Writes.
-        upper: String,
-        /// overlayfs's own.
-        work: String,
-    },
+    /// Directories shown as one.
+    Layered(Layered),
     /// A tmpfs that starts with the content the image has there.
     CopiedTmpfs {
         /// mount(2) flags.
@@ -225,6 +219,25 @@ pub enum What {
 /// The process to execute.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Process {
+/// An image, or a directory of the host that is not to be written to (`:O`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Layered {
+    /// Directories on the host, topmost first.
+    pub lower: Vec<String>,
+    /// Where changes go, and a directory for those in the making; without them there are none.
+    pub writes: Option<(String, String)>,
+    /// An empty directory on the host, to mount on until the mount can be had by a descriptor.
+    pub target: String,
+    /// No syncing (such an overlay cannot be mounted twice).
+    pub volatile: bool,
+    /// kelp's own overlay serves it, not the kernel's.
+    pub fuse: bool,
+    /// Files belong to ids of the user's namespace, not to those of an image, which are the container's.
+    pub host_ids: bool,
+    /// What to call it.
+    pub name: String,
+}
+
     /// Program and arguments; the program is looked up in the environment's PATH inside the container.
     pub argv: Vec<String>,
     /// `K=V`.
