@@ -72,7 +72,7 @@ pub(super) fn fill(report: BorrowedFd<'_>, plan: &Plan, index: usize, rootfs: Bo
     let target = fill.copy.then(|| Path::new(&fill.target));
     let found = copy_from_image(aside.as_fd(), rootfs, target, None).map_err(|error| {
         let detail = format!("fill volume {} from the image: {} {}: {}", fill.volume, error.action, error.path.display(), error.source);
-        Failure { detail, ..at(Step::Fill)(Errno::IO) }
+        Failure { detail, ..at(Step::Fill)(Errno::from_io_error(&error.source).unwrap_or(Errno::IO)) }
     })?;
     say(parent.as_fd(), &found, None)?;
     hear(parent.as_fd()).map(drop)

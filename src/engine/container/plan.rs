@@ -244,6 +244,7 @@ pub(super) fn plan(
         root: root(engine, record, layers, user_map.is_single())?,
         mounts: all,
         dev_links: mounts::LINKS.iter().map(|(name, to)| ((*name).to_owned(), (*to).to_owned())).collect(),
+        owners: wishes.ids.map(|_| idmap::of_files(engine, record)),
         fill,
         beneath,
         chown,
@@ -432,7 +433,6 @@ fn tmpfs_options(options: &TmpfsOptions) -> (u64, String) {
     (flags, data)
 }
 
-/// How a container's senders adapt to loss. All its connections end on this machine, at the latest in its slirp4netns,
 /// Always an instance of its own.
 fn devpts_options(options: &DevptsOptions) -> String {
     let mut data = format!("newinstance,ptmxmode=0666,mode={:o}", options.mode.unwrap_or(0o600));
@@ -444,6 +444,7 @@ fn devpts_options(options: &DevptsOptions) -> String {
     data
 }
 
+/// How a container's senders adapt to loss. All its connections end on this machine, at the latest in its slirp4netns,
 /// and there BBR's pacing costs a third of the throughput; reno is always there.
 const CONGESTION: &str = "net.ipv4.tcp_congestion_control";
 

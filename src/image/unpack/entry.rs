@@ -107,6 +107,9 @@ impl<'d, 'o> Unpacker<'d, 'o> {
         let limits = &self.options.limits;
         let over = |what, limit| Err(UnpackError::Limit { what, limit });
         self.report.entries += 1;
+        for id in [member.uid, member.gid] {
+            self.report.highest_owner = super::highest(self.report.highest_owner, u32::try_from(id).unwrap_or(0));
+        }
         self.report.bytes = self.report.bytes.saturating_add(member.stored);
         if self.report.entries > limits.entries {
             return over("entries", limits.entries);

@@ -34,6 +34,9 @@ pub struct Plan {
     /// A network namespace that is neither the host's nor of a container whose pidfd comes with the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_path: Option<String>,
+    /// So many ids the owners of the image's files take, where the container may have fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owners: Option<u32>,
     /// Volumes to fill from the image before they are mounted.
     pub fill: Vec<Fill>,
     /// Binds that show only a part of their source: (path in the container, path inside the source). No link in the
@@ -216,9 +219,6 @@ pub enum What {
     },
 }
 
-/// The process to execute.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Process {
 /// An image, or a directory of the host that is not to be written to (`:O`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Layered {
@@ -238,6 +238,9 @@ pub struct Layered {
     pub name: String,
 }
 
+/// The process to execute.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Process {
     /// Program and arguments; the program is looked up in the environment's PATH inside the container.
     pub argv: Vec<String>,
     /// `K=V`.
