@@ -246,6 +246,20 @@ fn modes_that_are_set_count() {
     kelp.run(["run", "--rm", "--network", "none", "made", "sh", "-c", seen]).success().stdout("1777\n644");
 }
 
+/// write(2) takes set-id bits from a file, unless root writes.
+#[test]
+fn who_writes_to_a_file_takes_its_set_id_bits() {
+    let kelp = single_busybox();
+    let script = "cd /; touch s g r; chown alice s; chown 5 g r; chmod 4777 s r; chmod 2777 g; sleep 300";
+    kelp.detached(&["--name", "c", "--network", "none", "--fake-ids", "full", "busybox", "sh", "-c", script]);
+    let wait = "until [ \"$(stat -c %a /g)\" = 2777 ]; do sleep 0.1; done";
+    kelp.run(["exec", "c", "sh", "-c", wait]).success();
+    kelp.run(["exec", "-u", "alice", "c", "sh", "-c", "cat /s /g; true"]).success();
+    kelp.run(["exec", "c", "stat", "-c", "%a", "/s", "/g", "/r"]).success().stdout("4777\n2777\n4777");
+    kelp.run(["exec", "-u", "alice", "c", "sh", "-c", "echo x >/s; cp /bin/busybox /g"]).success();
+    kelp.run(["exec", "c", "sh", "-c", "echo x >/r; stat -c %a /s /g /r"]).success().stdout("777\n777\n4777");
+}
+
 #[test]
 fn volumes_and_copies_keep_owners() {
     let kelp = single_busybox();
