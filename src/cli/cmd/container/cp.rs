@@ -53,6 +53,9 @@ $ tar c site | kelp cp - web:/srv";
         let options = CopyOptions { archive, follow_link, overwrite };
         let (mut input, mut output) = (std::io::stdin(), std::io::stdout().lock());
         let report = cp::copy(context.engine()?, &from, &to, &options, (&mut input, &mut output))?;
+        if matches!(from, CopyEnd::Container { .. }) {
+            context.warn_of_lost_ids();
+        }
         for path in &report.skipped {
             context.warn(format_args!("skipped {}: it cannot be made here", path.display()));
         }
