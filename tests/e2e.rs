@@ -24,6 +24,7 @@ mod cli {
     mod images;
     mod lifecycle;
     mod lists;
+    mod mounts;
     mod network;
     mod networks;
     mod races;

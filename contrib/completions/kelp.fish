@@ -103,7 +103,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand run" -s l -l label -d 'Label o
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l label-file -d 'Read labels from a file, one KEY=VALUE per line' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l annotation -d 'OCI annotation on the container' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -s v -l volume -d 'Mount a directory of the host or a volume; without SOURCE an anonymous volume' -r
-complete -c kelp -n "__fish_kelp_using_subcommand run" -l mount -d 'Mount in the long form: type=bind|volume|tmpfs,source=…,target=…,…' -r
+complete -c kelp -n "__fish_kelp_using_subcommand run" -l mount -d 'Mount in the long form: type=bind|volume|tmpfs|image|glob|devpts,source=…,target=…,…' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l tmpfs -d 'Mount memory' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l volumes-from -d 'Mount the volumes another container has' -r
 complete -c kelp -n "__fish_kelp_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
@@ -252,7 +252,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand create" -s l -l label -d 'Labe
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l label-file -d 'Read labels from a file, one KEY=VALUE per line' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l annotation -d 'OCI annotation on the container' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -s v -l volume -d 'Mount a directory of the host or a volume; without SOURCE an anonymous volume' -r
-complete -c kelp -n "__fish_kelp_using_subcommand create" -l mount -d 'Mount in the long form: type=bind|volume|tmpfs,source=…,target=…,…' -r
+complete -c kelp -n "__fish_kelp_using_subcommand create" -l mount -d 'Mount in the long form: type=bind|volume|tmpfs|image|glob|devpts,source=…,target=…,…' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l tmpfs -d 'Mount memory' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l volumes-from -d 'Mount the volumes another container has' -r
 complete -c kelp -n "__fish_kelp_using_subcommand create" -l shm-size -d 'Size of /dev/shm' -r
@@ -743,7 +743,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l label-file -d 'Read labels from a file, one KEY=VALUE per line' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l annotation -d 'OCI annotation on the container' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -s v -l volume -d 'Mount a directory of the host or a volume; without SOURCE an anonymous volume' -r
-complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l mount -d 'Mount in the long form: type=bind|volume|tmpfs,source=…,target=…,…' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l mount -d 'Mount in the long form: type=bind|volume|tmpfs|image|glob|devpts,source=…,target=…,…' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l tmpfs -d 'Mount memory' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l volumes-from -d 'Mount the volumes another container has' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from create" -l shm-size -d 'Size of /dev/shm' -r
@@ -969,7 +969,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_sub
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l label-file -d 'Read labels from a file, one KEY=VALUE per line' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l annotation -d 'OCI annotation on the container' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -s v -l volume -d 'Mount a directory of the host or a volume; without SOURCE an anonymous volume' -r
-complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l mount -d 'Mount in the long form: type=bind|volume|tmpfs,source=…,target=…,…' -r
+complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l mount -d 'Mount in the long form: type=bind|volume|tmpfs|image|glob|devpts,source=…,target=…,…' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l tmpfs -d 'Mount memory' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l volumes-from -d 'Mount the volumes another container has' -r
 complete -c kelp -n "__fish_kelp_using_subcommand container; and __fish_seen_subcommand_from run" -l shm-size -d 'Size of /dev/shm' -r

@@ -48,6 +48,21 @@ impl Context {
         Ok(self.engine.get_or_init(|| engine))
     }
 
+    /// After a failure that may come of it: files belong to ids which are no longer the user's.
+    pub(crate) fn tell_lost_ids(&self, failure: &Failure) {
+        let Some(engine) = self.engine.get().filter(|_| failure.is_refusal()) else { return };
+        if let Some(why) = engine.lost_ids() {
+            ui::note(format!("hint: {why}"));
+        }
+    }
+
+    /// After files were read from a container: the kernel's overlay lists none that it may not look into.
+    pub(crate) fn warn_of_lost_ids(&self) {
+        if let Some(why) = self.engine.get().and_then(Engine::lost_ids) {
+            self.warn(format_args!("some may be missing: {why}"));
+        }
+    }
+
     /// Reads flags with the caller's directory and environment at hand.
     ///
     /// # Errors

@@ -77,6 +77,22 @@ pub enum Failure {
     Output(#[from] std::io::Error),
 }
 
+impl Failure {
+    /// Whether the kernel denied something, as it does for files of ids that are not mapped.
+    pub(super) fn is_refusal(&self) -> bool {
+        const WORDS: [&str; 4] = ["Permission denied", "Operation not permitted", "Invalid argument", "Value too large"];
+        let denied = |error: &Error| {
+            let text = super::report::text(error, None);
+            WORDS.iter().any(|word| text.contains(word))
+        };
+        match self {
+            Self::Engine(error) => denied(error),
+            Self::Several(errors) => errors.iter().any(denied),
+            Self::Usage(_) | Self::Format(_) | Self::Output(_) => false,
+        }
+    }
+}
+
 impl From<super::list::ListError> for Failure {
     fn from(error: super::list::ListError) -> Self {
         match error {

@@ -123,7 +123,7 @@ fn what_is_refused_and_why() {
         ("--rm=maybe x", "invalid argument \"maybe\" for --rm"),
         ("--add-host a:b x", "expected NAME:IP"),
         ("--name", "flag needs an argument: --name"),
-        ("--mount type=image,src=a,dst=/b x", "not supported yet"),
+        ("--mount type=npipe,src=a,dst=/b x", "not supported"),
         ("--disable-content-trust=false x", "not supported"),
     ] {
         let args: Vec<&str> = line.split_whitespace().collect();

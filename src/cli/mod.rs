@@ -56,7 +56,15 @@ fn run(args: &[OsString]) -> Exit {
         }
     };
     let (result, family) = match typed {
-        Typed::Verb { leaf, matches, globals } => ((leaf.run)(&matches, &Context::new(globals)), leaf.family),
+        Typed::Verb { leaf, matches, globals } => {
+            let context = Context::new(globals);
+            let result = (leaf.run)(&matches, &context);
+            return result.unwrap_or_else(|failure| {
+                let exit = tell(&failure, leaf.family);
+                context.tell_lost_ids(&failure);
+                exit
+            });
+        }
         Typed::Help(text) => (print(&text), exit::Family::Plain),
         Typed::Version => {
             (print(concat!("kelp version ", env!("CARGO_PKG_VERSION"), "\n")), exit::Family::Plain)

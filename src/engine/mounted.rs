@@ -89,7 +89,7 @@ pub(super) fn overlay(engine: &Engine, lower: &[PathBuf], upper: Option<(&Path, 
             let mounted = match upper {
                 Some((upper, work)) => {
                     let lower: Vec<String> = lower.iter().map(|path| text(path)).collect();
-                    crate::runtime::overlay(&lower, &text(upper), &text(work), &text(place), false)
+                    crate::runtime::overlay(&lower, Some((&text(upper), &text(work))), &text(place), false)
                 }
                 None => {
                     lower.reverse();

@@ -25,6 +25,7 @@ impl Engine {
                 notices.push(format!("{}: owners set in containers are not recorded", one_id::CANNOT_NOTIFY));
             }
         }
+        notices.extend(self.lost_ids());
         if let Some(moved) = &self.moved {
             notices.push(format!(
                 "{} is no place for layers and containers ({}): {} is used; storage.directory in the configuration chooses another",
@@ -36,5 +37,13 @@ impl Engine {
         // Where that cannot be kept it is said again.
         drop(files::write(&path, moved.as_bytes()));
         notices
+    }
+
+    /// Whether files here may belong to ids that were taken away from the user.
+    pub fn lost_ids(&self) -> Option<String> {
+        let lost = crate::userns::lost::lost(&self.paths.data, &self.paths.run);
+        (!lost.is_empty()).then(|| {
+            format!("files in {} may belong to ids {}, {}; `kelp doctor` tells what to do", self.paths.data.display(), lost.text(), lost.why())
+        })
     }
 }

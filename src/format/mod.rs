@@ -5,6 +5,7 @@
 
 pub mod duration;
 pub mod filter;
+pub mod glob;
 pub mod names;
 pub mod pattern;
 pub mod shell;

@@ -704,6 +704,14 @@ impl ImageStore {
         stores.into_iter().find_map(|store| LayerStore::open(&store.data).dir(layer))
     }
 
+    /// How many ids from 0 on it takes to have all owners of files in these layers; as far as was noted of them.
+    #[must_use]
+    pub fn count_owners(&self, layers: &[Digest]) -> u32 {
+        let stores: Vec<LayerStore> = std::iter::once(self).chain(&self.additional).map(|store| LayerStore::open(&store.data)).collect();
+        let highest = |layer| stores.iter().find_map(|store| store.record(layer)).map_or(0, |record| record.report.highest_owner);
+        layers.iter().map(highest).max().filter(|&highest| highest > 0).map_or(0, |highest| highest + 1)
+    }
+
     /// Where the last of these layers is, in any of the stores.
     #[must_use]
     pub fn layer_place(&self, layers: &[Digest]) -> Option<Place> {

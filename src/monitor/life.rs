@@ -1,6 +1,5 @@
 //! The life of the container: start, end, what is recorded of it, restart, stop, removal.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio as ProcessStdio};
@@ -15,7 +14,7 @@ use crate::network::ports::Listeners;
 use crate::runtime::init::{Descriptors, Stdio};
 use crate::runtime::launch::{Handles, Launched, Progress};
 use crate::runtime::fakes::Supervisor;
-use crate::runtime::plan::{Namespace, Root};
+use crate::runtime::plan::Namespace;
 use crate::runtime::{Failure, Step, cgroup, launch};
 use crate::spec::container::RestartPolicy;
 use crate::spec::health::HealthAction;
@@ -154,7 +153,7 @@ impl Monitor {
         streams: &mut Streams,
         tty: bool,
     ) -> Result<Option<Net>, StartError> {
-        self.file_server = self.serve_root(launched)?;
+        self.serve_files(launched)?;
         let mut network = self.start_network(launched.pid, listeners)?;
         let result = self.settle(launched, network.as_mut(), streams, tty);
         if let Err(error) = result {
@@ -205,32 +204,21 @@ impl Monitor {
         Ok(self.supervisor.insert(supervisor))
     }
 
-    /// Starts the server of a FUSE root: this binary again, with the device as its input. It ends with the mount.
-    fn serve_root(&self, launched: &Launched) -> Result<Option<i32>, StartError> {
-        let Root::Fuse { lower, upper, work, volatile, .. } = &self.start.plan.root else { return Ok(None) };
-        let Progress::Fuse(device) = launched.next()? else { return Err(Failure::lost(Step::Root).into()) };
-        let escaped = |path: &String| path.replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
-        let lower: Vec<String> = lower.iter().map(escaped).collect();
-        let mut options = format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), escaped(upper), escaped(work));
-        if *volatile {
-            options.push_str(",volatile");
+    /// Starts the servers of FUSE mounts, each of them this binary again with the device as its input. They end with the
+    /// mounts.
+    fn serve_files(&mut self, launched: &Launched) -> Result<(), StartError> {
+        for options in self.start.plan.served() {
+            let Progress::Fuse(device) = launched.next()? else { return Err(Failure::lost(Step::Root).into()) };
+            let child = Command::new("/proc/self/exe")
+                .args(["overlay-mount", "--serve-stdin", "-o", &options, "/"])
+                .stdin(device)
+                .stdout(ProcessStdio::null())
+                .stderr(ProcessStdio::null())
+                .spawn()
+                .map_err(|error| StartError::Outside(format!("cannot start the file system server: {error}")))?;
+            self.file_servers.extend(i32::try_from(child.id()));
         }
-        if let Some(one) = &self.start.plan.process.one_id {
-            // Everything belongs to the one id there is; who it counts as belonging to is the supervisor's affair.
-            let (uid, gid) = (one.uid, one.gid);
-            let _ = write!(
-                options,
-                ",xattr_permissions=0,squash_to_uid={uid},squash_to_gid={gid},uidmapping=0:{uid}:1,gidmapping=0:{gid}:1"
-            );
-        }
-        let child = Command::new("/proc/self/exe")
-            .args(["overlay-mount", "--serve-stdin", "-o", &options, "/"])
-            .stdin(device)
-            .stdout(ProcessStdio::null())
-            .stderr(ProcessStdio::null())
-            .spawn()
-            .map_err(|error| StartError::Outside(format!("cannot start the file system server: {error}")))?;
-        Ok(i32::try_from(child.id()).ok())
+        Ok(())
     }
 
     fn passthrough_stdio(&self) -> Option<Stdio> {
@@ -296,9 +284,9 @@ impl Monitor {
                 client.exec_ended(ended.code());
             } else if self.checks.runs(pid) {
                 self.check_ended(ended.code());
-            } else if self.file_server == Some(pid) {
-                self.file_server = None;
-                self.doom("the server of its root file system ended");
+            } else if let Some(at) = self.file_servers.iter().position(|&server| server == pid) {
+                self.file_servers.remove(at);
+                self.doom("the server of its files ended");
             } else if self.supervisor.as_ref().is_some_and(|supervisor| supervisor.pid == pid) {
                 self.supervisor = None;
                 self.doom("the supervisor of its ids ended");
@@ -558,7 +546,7 @@ impl Monitor {
         }
         // It ends when it is alone on its socket.
         let supervisor = self.supervisor.take().map(|supervisor| supervisor.pid);
-        for child in [self.helper, self.file_server, supervisor].into_iter().flatten() {
+        for child in self.file_servers.drain(..).chain(self.helper).chain(supervisor) {
             let _ = process::wait_for(child);
         }
         if let Some(cgroup) = &self.start.cgroup {

@@ -65,8 +65,8 @@ struct Monitor {
     holder_tries: u32,
     /// Containers it is linked to.
     links: links::Links,
-    /// The server of a FUSE root.
-    file_server: Option<i32>,
+    /// The servers of FUSE mounts.
+    file_servers: Vec<i32>,
     /// Answers system calls of a container in single-id mode.
     supervisor: Option<crate::runtime::fakes::Supervisor>,
     /// SIGKILL follows the stop signal then.
@@ -220,7 +220,7 @@ impl Monitor {
             holder_reached: None,
             holder_tries: 0,
             links: links::Links::default(),
-            file_server: None,
+            file_servers: Vec::new(),
             supervisor: None,
             kill_at: None,
             timeout_at: None,

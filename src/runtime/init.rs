@@ -99,7 +99,7 @@ fn build(plan: &Plan, report: BorrowedFd<'_>, given: Descriptors) -> Result<Neve
     prctl::set_dumpable(false).map_err(at(Step::Ids))?;
     await_word(report, word::MAPPED).map_err(at(Step::Ids))?;
     // Still with the user's own id, mapped or not: it may open what is only the user's.
-    let sources = rootfs::open_sources(plan)?;
+    let sources = rootfs::open_sources(plan, report)?;
     let root_fd = rootfs::mount_root(plan, report)?;
     let (uid, gid) = plan.map.lead();
     process::set_ids(uid, gid).map_err(at(Step::Ids))?;

@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 
-use super::errand;
+use super::errand::{self, Errands};
 use super::init::{self, Descriptors, word};
 use super::plan::{Namespace, Namespaces, Plan};
 use super::report::{Failure, Step, at, send};
+use super::rootfs;
 use crate::sys::process::{self, Cloned, NEWCGROUP, NEWIPC, NEWNET, NEWNS, NEWPID, NEWUSER, NEWUTS};
 use crate::sys::{prctl, socket};
 use crate::userns::IdMap;
@@ -22,6 +23,8 @@ pub struct Launched {
     pub pidfd: OwnedFd,
     /// Its side of the conversation.
     report: OwnedFd,
+    /// What it may ask for.
+    errands: Errands,
 }
 
 /// What the process reached.
@@ -51,22 +54,24 @@ pub struct Handles {
 /// Clones the first process and lets it build the container up to the point where it waits for [`Launched::go`].
 /// The caller is uid 0 of the user's namespace and has one thread.
 pub fn launch(plan: &Plan, mut handles: Handles) -> Result<Launched, Failure> {
+    rootfs::make_uppers(plan)?;
     let (ours, theirs) = socket::pair().map_err(at(Step::Clone))?;
     let theirs = handles.given.settle(theirs)?;
     // Another process joins what there is to join, and makes the container's from there: nobody comes back from another
     // user namespace, nor to the host's network.
     let joins = handles.join.is_some() || plan.network_path.is_some();
+    let errands = Errands::of(plan);
     let flags = if joins { 0 } else { flags_of(plan.namespaces) | NEWUSER | NEWNS };
     let launched = match process::clone(flags, handles.cgroup.as_ref().map(AsFd::as_fd)).map_err(at(Step::Clone))? {
         Cloned::Child if joins => joined_child(plan, handles.join.as_ref().map(AsFd::as_fd), ours, theirs, handles.given),
         Cloned::Child => child(plan, ours, theirs, handles.given),
         Cloned::Parent { pid, .. } if joins => {
             drop(theirs);
-            second_process(pid, ours)?
+            second_process(pid, ours, errands)?
         }
         Cloned::Parent { pid, pidfd } => {
             drop(theirs);
-            Launched { pid, pidfd, report: ours }
+            Launched { pid, pidfd, report: ours, errands }
         }
     };
     if handles.join.is_none() {
@@ -148,14 +153,14 @@ fn enter_network(path: &str) -> Result<(), Failure> {
 }
 
 /// Receives the pidfd of the process the intermediate one made, and reaps that.
-fn second_process(intermediate: i32, ours: OwnedFd) -> Result<Launched, Failure> {
+fn second_process(intermediate: i32, ours: OwnedFd, errands: Errands) -> Result<Launched, Failure> {
     let mut buffer = vec![0_u8; 4096];
     let mut fds = Vec::new();
     let size = socket::receive(ours.as_fd(), &mut buffer, &mut fds, true).map_err(at(Step::Join))?;
     let _ = process::wait_for(intermediate);
     let Some(pidfd) = fds.pop() else { return Err(failure_in(&buffer[..size], Step::Join)) };
     let pid = process::pid_of(pidfd.as_fd()).ok_or(Errno::SRCH).map_err(at(Step::Join))?;
-    Ok(Launched { pid, pidfd, report: ours })
+    Ok(Launched { pid, pidfd, report: ours, errands })
 }
 
 fn failure_in(packet: &[u8], otherwise: Step) -> Failure {
@@ -184,7 +189,7 @@ impl Launched {
         let size = loop {
             match socket::receive(self.report.as_fd(), &mut buffer, &mut fds, true) {
                 Ok(0) => return Ok(Progress::Running),
-                Ok(size) if buffer[0] == word::ERRAND => errand::serve(self.pid, &buffer[1..size], std::mem::take(&mut fds)),
+                Ok(size) if buffer[0] == word::ERRAND => errand::serve(&self.errands, self.pid, &buffer[1..size], std::mem::take(&mut fds)),
                 Ok(size) => break size,
                 // What the end of the program, or of a process killed before it, looks like when unread words remain.
                 Err(Errno::CONNRESET) => return Ok(Progress::Running),

@@ -15,5 +15,5 @@ mod terminal;
 
 pub use launch::{Launched, launch};
 pub use report::{Failure, Step};
-pub use rootfs::overlay;
+pub use rootfs::{make_upper, overlay};
 pub use terminal::set_size as set_terminal_size;

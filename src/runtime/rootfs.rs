@@ -14,8 +14,10 @@ use rustix::io::Errno;
 
 use super::errand;
 use super::init::word;
-use super::plan::{Mount, Plan, Root, What};
+use super::plan::{Layered, Mount, Plan, Root, What};
+use super::plan::users;
 use super::report::{Failure, Step, at, nth};
+use crate::sys::chown::chown_tree;
 use crate::sys::copy_tree::{Owner, TreeCopy};
 use crate::sys::mount::{self, attribute, flag};
 use crate::sys::root::{self, Kind};
@@ -34,10 +36,8 @@ fn open_host(path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
 /// Mounts the root file system and returns its directory. The `/dev/fuse` of a root served by the monitor goes over
 /// `report`.
 pub(super) fn mount_root(plan: &Plan, report: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
-    // Nothing we mount may show on the host; what the host unmounts must go here too.
-    mount::set_propagation(c"/", flag::REC | flag::SLAVE).map_err(at(Step::Root))?;
     match &plan.root {
-        Root::Overlay { lower, upper, work, target, volatile } => overlay(lower, upper, work, target, *volatile),
+        Root::Overlay { lower, upper, work, target, volatile } => overlay(lower, Some((upper, work)), target, *volatile),
         Root::Fuse { target, .. } => fuse(target, plan.map.lead(), report),
         Root::Dir { path } => bind_root(path),
     }
@@ -55,29 +55,24 @@ fn fuse(target: &str, (uid, gid): (u32, u32), report: BorrowedFd<'_>) -> Result<
 }
 
 /// What the mounts of a plan show, opened before this process takes on ids that may not be allowed to.
-pub(super) enum Source {
-    None,
-    Tree(OwnedFd),
-    Overlay([OwnedFd; 3]),
-}
+pub(super) type Source = Option<OwnedFd>;
 
 /// Opens the sources of `plan.mounts`, in order.
-pub(super) fn open_sources(plan: &Plan) -> Result<Vec<Source>, Failure> {
+pub(super) fn open_sources(plan: &Plan, report: BorrowedFd<'_>) -> Result<Vec<Source>, Failure> {
+    // Nothing we mount may show on the host; what the host unmounts must go here too.
+    mount::set_propagation(c"/", flag::REC | flag::SLAVE).map_err(at(Step::Root))?;
     plan.mounts
         .iter()
         .enumerate()
         .map(|(index, mount)| match &mount.what {
-            What::New { .. } | What::CopiedTmpfs { .. } => Ok(Source::None),
+            What::New { .. } | What::CopiedTmpfs { .. } => Ok(None),
             What::Bind { source, recursive, optional } => {
                 match bind_source(plan, mount, source, *recursive) {
-                    Err(Errno::NOENT) if *optional => Ok(Source::None),
-                    other => other.map(Source::Tree).map_err(nth(Step::MountSource, index)),
+                    Err(Errno::NOENT) if *optional => Ok(None),
+                    other => other.map(Some).map_err(nth(Step::MountSource, index)),
                 }
             }
-            What::Overlay { lower, upper, work } => {
-                let open = || Ok([open_host(lower, DIR)?, open_host(upper, DIR)?, open_host(work, DIR)?]);
-                open().map(Source::Overlay).map_err(nth(Step::MountSource, index))
-            }
+            What::Layered(layered) => mount_layered(plan, layered, report).map(Some).map_err(nth(Step::MountSource, index)),
         })
         .collect()
 }
@@ -92,17 +87,68 @@ fn bind_source(plan: &Plan, mount: &Mount, source: &str, recursive: bool) -> Res
     }
 }
 
+/// Mounts directories as one, aside, where it stays until the host's tree is left.
+fn mount_layered(plan: &Plan, layered: &Layered, report: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    if layered.fuse {
+        return fuse(&layered.target, plan.map.lead(), report);
+    }
+    let writes = layered.writes.as_ref().map(|(upper, work)| (upper.as_str(), work.as_str()));
+    overlay(&layered.lower, writes, &layered.target, layered.volatile)
+}
+
+/// A copy of such a mount, or of the part of it that is wanted. Kelp's own overlay serves no user who has no id in the
+/// container: whoever looks into it must have taken on the container's ids.
+fn layered_tree(plan: &Plan, mount: &Mount, mounted: &OwnedFd) -> Result<OwnedFd, Errno> {
+    match plan.beneath.iter().find(|(target, _)| *target == mount.target) {
+        Some((_, part)) => mount::clone_tree(root::open_no_links(mounted.as_fd(), Path::new(part), OFlags::PATH)?.as_fd(), c"", false),
+        None => mount::clone_tree(mounted.as_fd(), c"", false),
+    }
+}
+
+/// Makes the directory that changes to `lower` go to, if it is not there: whoever holds all of the user's ids, since what it
+/// is shows as what `lower` is.
+pub fn make_upper(lower: &str, upper: &str) -> Result<(), Errno> {
+    match rustix::fs::mkdir(upper, Mode::RWXU) {
+        Err(Errno::EXIST) => return Ok(()),
+        other => other?,
+    }
+    let stat = rustix::fs::fstat(open_host(lower, DIR)?)?;
+    let upper = open_host(upper, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let (uid, gid) = (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid));
+    match rustix::fs::fchown(&upper, Some(uid), Some(gid)) {
+        // Of somebody who has no id here: it stays the user's.
+        Ok(()) | Err(Errno::PERM | Errno::INVAL) => {}
+        Err(errno) => return Err(errno),
+    }
+    rustix::fs::fchmod(&upper, Mode::from_raw_mode(stat.st_mode & 0o7777))
+}
+
+/// As [`make_upper`], for all mounts of a plan.
+pub(super) fn make_uppers(plan: &Plan) -> Result<(), Failure> {
+    for (index, mount) in plan.mounts.iter().enumerate() {
+        if let What::Layered(Layered { lower, writes: Some((upper, _)), .. }) = &mount.what
+            && let Some(top) = lower.first()
+        {
+            make_upper(top, upper).map_err(nth(Step::MountSource, index))?;
+        }
+    }
+    Ok(())
+}
+
 /// An overlay whose layers are named by descriptor numbers relative to /proc/self/fd: no path in it can contain a
 /// separator, and 500 layers fit the page that mount(2) takes. Leaves the current directory at `/`.
-pub fn overlay(lower: &[String], upper: &str, work: &str, target: &str, volatile: bool) -> Result<OwnedFd, Errno> {
+pub fn overlay(lower: &[String], writes: Option<(&str, &str)>, target: &str, volatile: bool) -> Result<OwnedFd, Errno> {
     let lowers = lower.iter().map(|path| open_host(path, DIR)).collect::<Result<Vec<_>, _>>()?;
-    let (upper, work) = (open_host(upper, DIR)?, open_host(work, DIR)?);
+    let writes = writes.map(|(upper, work)| Ok::<_, Errno>((open_host(upper, DIR)?, open_host(work, DIR)?))).transpose()?;
     let mut data = String::from("lowerdir=");
     for (index, fd) in lowers.iter().enumerate() {
         let separator = if index == 0 { "" } else { ":" };
         let _ = write!(data, "{separator}{}", fd.as_raw_fd());
     }
-    let _ = write!(data, ",upperdir={},workdir={},userxattr", upper.as_raw_fd(), work.as_raw_fd());
+    data.push_str(",userxattr");
+    if let Some((upper, work)) = &writes {
+        let _ = write!(data, ",upperdir={},workdir={}", upper.as_raw_fd(), work.as_raw_fd());
+    }
     if volatile {
         data.push_str(",volatile");
     }
@@ -124,15 +170,23 @@ fn bind_root(path: &str) -> Result<OwnedFd, Errno> {
 /// Performs `plan.mounts`, then the links in /dev.
 pub(super) fn mount_all(plan: &Plan, sources: Vec<Source>, root_fd: BorrowedFd<'_>, report: BorrowedFd<'_>) -> Result<(), Failure> {
     for (index, (mount, source)) in plan.mounts.iter().zip(sources).enumerate() {
-        if let Some(fill) = plan.fill.iter().find(|fill| fill.target == mount.target) {
-            errand::fill(report, fill, root_fd)?;
+        if let Some(fill) = plan.fill.iter().position(|fill| fill.target == mount.target) {
+            errand::fill(report, plan, fill, root_fd)?;
         }
-        if let Source::Tree(tree) = &source
-            && plan.chown.contains(&mount.target)
-        {
-            let identity = super::init::look_up(&plan.process, root_fd)?;
-            errand::chown(report, tree.as_fd(), (identity.uid, identity.gid))
-                .map_err(|failure| Failure { index: u32::try_from(index).unwrap_or(u32::MAX), ..failure })?;
+        let source = match (&mount.what, source) {
+            (What::Layered(_), Some(mounted)) => Some(layered_tree(plan, mount, &mounted).map_err(nth(Step::MountSource, index))?),
+            (_, source) => source,
+        };
+        if plan.chown.contains(&mount.target) {
+            let users::Identity { uid, gid, .. } = super::init::look_up(&plan.process, root_fd)?;
+            match (&mount.what, &source) {
+                (What::Bind { .. }, _) => errand::chown(report, index, (uid, gid)),
+                // What is changed is the container's own.
+                (What::Layered(_), Some(tree)) => chown_tree(tree.as_fd(), uid, gid)
+                    .map_err(|errno| Failure { detail: format!("{uid}:{gid}"), ..Failure::new(Step::Chown, errno) }),
+                _ => Ok(()),
+            }
+            .map_err(|failure| Failure { index: u32::try_from(index).unwrap_or(u32::MAX), ..failure })?;
         }
         one(mount, source, index, root_fd)?;
     }
@@ -159,7 +213,7 @@ fn one(mount: &Mount, source: Source, index: usize, root_fd: BorrowedFd<'_>) -> 
         (What::CopiedTmpfs { flags, data }, _) => {
             copied_tmpfs(mount, *flags, data, root_fd).map_err(nth(Step::Mount, index))
         }
-        (What::Bind { recursive, .. }, Source::Tree(tree)) => {
+        (What::Bind { .. } | What::Layered(_), Some(tree)) => {
             let is_dir = rustix::fs::fstat(&tree)
                 .map(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
                 .map_err(nth(Step::MountSource, index))?;
@@ -169,7 +223,7 @@ fn one(mount: &Mount, source: Source, index: usize, root_fd: BorrowedFd<'_>) -> 
                 set: mount.set,
                 clear: mount.clear,
                 propagation: mount.propagation & !flag::REC,
-                recursive: *recursive,
+                recursive: matches!(mount.what, What::Bind { recursive: true, .. }),
             };
             let changed = mount.set != 0 || mount.clear != 0 || mount.propagation != 0;
             if changed {
@@ -179,12 +233,8 @@ fn one(mount: &Mount, source: Source, index: usize, root_fd: BorrowedFd<'_>) -> 
             }
             .map_err(nth(Step::Mount, index))
         }
-        (What::Overlay { .. }, Source::Overlay(parts)) => {
-            let target = target_fd(mount, Kind::Dir, root_fd).map_err(nth(Step::MountTarget, index))?;
-            overlay_on(&parts, target.as_fd()).map_err(nth(Step::Mount, index))
-        }
         // An optional source that is not there.
-        (What::Bind { .. } | What::Overlay { .. }, _) => Ok(()),
+        (What::Bind { .. } | What::Layered(_), None) => Ok(()),
     }
 }
 
@@ -207,19 +257,6 @@ fn new_fs(kind: &str, flags: u64, data: &str, target: BorrowedFd<'_>) -> Result<
 fn propagate(mount: &Mount, root_fd: BorrowedFd<'_>) -> Result<(), Errno> {
     let place = root::open(root_fd, Path::new(&mount.target), OFlags::PATH)?;
     mount::set_attributes(place.as_fd(), 0, 0, mount.propagation & !flag::REC, false)
-}
-
-fn overlay_on([lower, upper, work]: &[OwnedFd; 3], target: BorrowedFd<'_>) -> Result<(), Errno> {
-    let data = format!(
-        "lowerdir={},upperdir={},workdir={},userxattr,volatile",
-        lower.as_raw_fd(),
-        upper.as_raw_fd(),
-        work.as_raw_fd()
-    );
-    rustix::process::chdir(c"/proc/self/fd")?;
-    let mounted = mount::mount(c"overlay", target, c"overlay", flag::NODEV | flag::NOSUID, &c(&data)?);
-    rustix::process::chdir(c"/")?;
-    mounted
 }
 
 /// Copies what the image has at the target into a tmpfs mounted aside, and moves that there. The tmpfs is mounted on

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct MountSpec {
     /// What is mounted.
     pub source: MountSource,
-    /// Absolute path in the container.
+    /// Absolute path in the container; empty for a [`MountSource::Glob`] without one.
     pub target: String,
     /// Options common to all kinds.
     pub options: MountOptions,
@@ -39,6 +39,43 @@ pub enum MountSource {
     },
     /// A tmpfs.
     Tmpfs(TmpfsOptions),
+    /// The files of an image; what is written to them goes with the container.
+    Image {
+        /// As typed.
+        image: String,
+        /// `subpath`.
+        subpath: Option<String>,
+    },
+    /// Terminals of its own.
+    Devpts(DevptsOptions),
+    /// Each path of the host that a pattern matches, by its name below the target, or, without one, where it is on the host.
+    Glob {
+        /// Go's filepath.Match; absolute, or relative to the caller's directory as typed, made absolute by the cli.
+        pattern: PathBuf,
+    },
+}
+
+/// Options of a devpts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DevptsOptions {
+    /// Owner of each terminal; its opener unless said.
+    pub uid: Option<u32>,
+    /// Group of each terminal.
+    pub gid: Option<u32>,
+    /// Permission bits of each terminal; 600 unless said.
+    pub mode: Option<u32>,
+    /// How many there can be.
+    pub max: Option<u32>,
+}
+
+/// Where the changes to a directory go that is mounted with `O`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlayDirs {
+    /// `upperdir=`: changes are kept here.
+    pub upper: PathBuf,
+    /// `workdir=`: for changes in the making; on the same file system.
+    pub work: PathBuf,
 }
 
 /// Options of a bind or volume mount.
@@ -65,6 +102,9 @@ pub struct MountOptions {
     pub chown: bool,
     /// `O`: writes go to a temporary layer and vanish with the container.
     pub overlay: bool,
+    /// Directories of the user's own for these writes, which then stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlay_dirs: Option<OverlayDirs>,
     /// `nocopy`: do not fill a new volume from the image.
     pub no_copy: bool,
     /// `idmap`.

@@ -76,14 +76,17 @@ pub struct ResolvedConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ResolvedMount {
-    /// `bind`, `volume` or `tmpfs`.
+    /// What is shown.
     pub kind: MountKind,
-    /// Volume name; empty for the others.
+    /// Volume name, or 64 hex digits of an image; empty for the others.
     pub name: String,
     /// The volume was made for this container and goes with it (`--rm`, `rm -v`).
     pub anonymous: bool,
-    /// Path on the host; empty for a tmpfs.
+    /// Path on the host, or the name of an image as typed; empty for a tmpfs.
     pub source: String,
+    /// Unpacked layers of an image, topmost last (diff ids, `sha256:…`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<String>,
     /// Path inside the source, when only that part is shown (`volume-subpath`).
     pub subpath: String,
     /// Path in the container.
@@ -92,6 +95,9 @@ pub struct ResolvedMount {
     pub options: crate::spec::mount::MountOptions,
     /// Tmpfs options.
     pub tmpfs: Option<crate::spec::mount::TmpfsOptions>,
+    /// Options of a devpts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devpts: Option<crate::spec::mount::DevptsOptions>,
 }
 
 /// The kinds of [`ResolvedMount`].
@@ -105,6 +111,33 @@ pub enum MountKind {
     Volume,
     /// Memory.
     Tmpfs,
+    /// The files of an image.
+    Image,
+    /// Terminals.
+    Devpts,
+}
+
+impl MountKind {
+    /// It shows files that outlive the container.
+    pub fn has_files(self) -> bool {
+        match self {
+            Self::Bind | Self::Volume | Self::Image => true,
+            Self::Tmpfs | Self::Devpts => false,
+        }
+    }
+}
+
+impl ContainerRecord {
+    /// The image it is made from (64 hex digits), and those whose files it shows somewhere.
+    pub fn images(&self) -> std::collections::BTreeSet<&str> {
+        let shown = self.config.mounts.iter().filter(|mount| mount.kind == MountKind::Image).map(|mount| mount.name.as_str());
+        std::iter::once(self.image.id.as_str()).chain(shown).collect()
+    }
+
+    /// Whether one of these is this.
+    pub fn uses_image(&self, id: &str) -> bool {
+        self.images().contains(id)
+    }
 }
 
 /// One process, safe against reuse of its pid.

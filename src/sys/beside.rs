@@ -1,9 +1,9 @@
 //! Making something under a name that may be taken: what is there stays until the new one is whole.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{self as rfs, AtFlags};
+use rustix::fs::{self as rfs, AtFlags, Dir, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::mounted;
@@ -52,6 +52,94 @@ pub fn make_aside<'a, T>(
     Err(Errno::EXIST)
 }
 
+/// A regular file that nobody sees under its name before it is whole.
+#[derive(Debug)]
+pub struct NewFile<'a> {
+    file: OwnedFd,
+    dir: BorrowedFd<'a>,
+    target: &'a CStr,
+    /// What it is called meanwhile, where a file cannot be without a name.
+    named: Option<Beside<'a>>,
+}
+
+/// The directory that was last looked through for what killed processes left; [`file`] looks once.
+#[derive(Debug, Default)]
+pub struct Swept(Option<(u64, u64)>);
+
+/// Makes a file for the name `target` in `dir`, for its maker alone to read and write.
+///
+/// # Errors
+/// Those of openat(2).
+pub fn file<'a>(dir: BorrowedFd<'a>, target: &'a CStr, swept: &mut Swept) -> Result<NewFile<'a>, Errno> {
+    let mode = Mode::RUSR | Mode::WUSR;
+    // Without a name until it is whole: whoever ends this process meanwhile leaves nothing behind.
+    if let Ok(file) = rfs::openat(dir, c".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode) {
+        return Ok(NewFile { file, dir, target, named: None });
+    }
+    // A file system that makes none (FUSE, an overlay before Linux 6.3).
+    sweep(dir, swept);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let (file, named) = make_aside(dir, target, |name| {
+        let file = rfs::openat(dir, name, flags, mode)?;
+        // Who holds the lock lives. Swept before it was ours: another one.
+        match rfs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) if rfs::fstat(&file)?.st_nlink == 0 => Err(Errno::EXIST),
+            _ => Ok(file),
+        }
+    })?;
+    Ok(NewFile { file, dir, target, named: Some(named) })
+}
+
+impl NewFile<'_> {
+    /// To write into.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Lets it take its name.
+    ///
+    /// # Errors
+    /// As [`Beside::settle`].
+    pub fn settle(self) -> Result<(), Errno> {
+        let Self { file, dir, target, named } = self;
+        if let Some(mut named) = named {
+            return named.settle();
+        }
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let link = |name: &CStr| rfs::linkat(rfs::CWD, &path, dir, name, AtFlags::SYMLINK_FOLLOW);
+        make(dir, target, link).and_then(|(_, mut place)| place.settle())
+    }
+}
+
+/// Removes what makers of files left in a directory who were killed.
+fn sweep(dir: BorrowedFd<'_>, swept: &mut Swept) {
+    let Ok(stat) = rfs::fstat(dir) else { return };
+    if swept.0.replace((stat.st_dev, stat.st_ino)) == Some((stat.st_dev, stat.st_ino)) {
+        return;
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(entries) = rfs::openat(dir, c".", flags, Mode::empty()).and_then(Dir::read_from) else { return };
+    for entry in entries.flatten().filter(|entry| is_aside(entry.file_name())) {
+        let name = entry.file_name();
+        let is_file = |stat: rfs::Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        if !rfs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(is_file) {
+            continue;
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        if let Ok(file) = rfs::openat(dir, name, flags, Mode::empty())
+            && rfs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        {
+            let _ = rfs::unlinkat(dir, name, AtFlags::empty());
+        }
+    }
+}
+
+/// Whether a name is one of [`aside_name`]'s.
+fn is_aside(name: &CStr) -> bool {
+    let hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+    name.to_bytes().strip_prefix(b".kelp-").is_some_and(|rest| rest.len() == 16 && rest.iter().all(hex))
+}
+
 /// Nobody's by chance, and not to be foreseen by a hostile neighbour.
 fn aside_name() -> Result<CString, Errno> {
     let mut random = [0_u8; 8];
@@ -96,7 +184,6 @@ impl Drop for Beside<'_> {
 mod tests {
     use super::*;
     use std::fs::{self, File};
-    use std::os::fd::AsFd;
 
     #[test]
     fn what_is_there_stays_until_the_new_one_is_whole() {
@@ -123,6 +210,26 @@ mod tests {
         let mut left: Vec<_> = fs::read_dir(&path).unwrap().flatten().map(|entry| entry.file_name()).collect();
         left.sort();
         assert_eq!(left, ["again", "dir", "link", "old"]);
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn what_the_killed_left_is_swept_but_nothing_of_the_living() {
+        let path = std::env::temp_dir().join(format!("kelp-swept-{}", std::process::id()));
+        drop(fs::remove_dir_all(&path));
+        fs::create_dir_all(path.join(".kelp-00000000000000dd")).unwrap();
+        let kept = [".kelp-00000000000000aa", ".kelp-other", ".kelp-00000000000000AB"];
+        for name in kept.iter().chain(&[".kelp-00000000000000bb"]) {
+            fs::write(path.join(name), "half").unwrap();
+        }
+        let dir = File::open(&path).unwrap();
+        let living = File::open(path.join(kept[0])).unwrap();
+        rfs::flock(&living, FlockOperation::LockExclusive).unwrap();
+        let mut swept = Swept::default();
+        sweep(dir.as_fd(), &mut swept);
+        let mut left: Vec<_> = fs::read_dir(&path).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".kelp-00000000000000AB", ".kelp-00000000000000aa", ".kelp-00000000000000dd", ".kelp-other"]);
         fs::remove_dir_all(&path).unwrap();
     }
 }

@@ -15,7 +15,7 @@ use rustix::fs::{self as rfs, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::beside::{self, Beside};
+use super::beside::{self, Beside, Swept};
 use super::copy::copy_file;
 use super::mounted;
 
@@ -81,6 +81,7 @@ pub struct TreeCopy<'a> {
     links: HashMap<(u64, u64), (PathBuf, u64)>,
     path: PathBuf,
     done: Copied,
+    swept: Swept,
 }
 
 struct Level {
@@ -100,7 +101,7 @@ impl<'a> TreeCopy<'a> {
         if limit.current.is_some_and(|soft| soft < wanted) {
             let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
         }
-        Self { owner, translate: None, top, links: HashMap::new(), path: PathBuf::new(), done: Copied::default() }
+        Self { owner, translate: None, top, links: HashMap::new(), path: PathBuf::new(), done: Copied::default(), swept: Swept::default() }
     }
 
     /// Owners that are kept go by other numbers at the target.
@@ -252,22 +253,9 @@ impl<'a> TreeCopy<'a> {
         if mounted::is_mount_point(to, target).map_err(self.failed("look up"))? {
             return self.in_place(&from, to, target);
         }
-        let mode = Mode::from_raw_mode(0o600);
-        // Without a name until it is whole: whoever ends this process meanwhile leaves nothing behind.
-        let unnamed = rfs::openat(to, c".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode);
-        let (size, named) = if let Ok(made) = unnamed {
-            let size = self.fill(&from, &made, stat)?;
-            let path = format!("/proc/self/fd/{}", made.as_raw_fd());
-            let link = |name: &CStr| rfs::linkat(rfs::CWD, &path, to, name, AtFlags::SYMLINK_FOLLOW);
-            (size, beside::make(to, target, link).and_then(|(_, mut place)| place.settle()))
-        } else {
-            // A file system that makes none (FUSE, an overlay before Linux 6.3).
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let made = beside::make_aside(to, target, |name| rfs::openat(to, name, flags, mode));
-            let (made, mut place) = made.map_err(self.failed("create"))?;
-            (self.fill(&from, &made, stat)?, place.settle())
-        };
-        match named {
+        let made = beside::file(to, target, &mut self.swept).map_err(self.failed("create"))?;
+        let size = self.fill(&from, made.fd(), stat)?;
+        match made.settle() {
             Ok(()) => self.done.bytes += size,
             // Mounted meanwhile.
             Err(Errno::BUSY) => return self.in_place(&from, to, target),
@@ -294,15 +282,15 @@ impl<'a> TreeCopy<'a> {
     }
 
     /// Gives a file that was made for it the content and attributes of another.
-    fn fill(&self, from: &OwnedFd, made: &OwnedFd, stat: &Stat) -> Outcome<u64> {
-        let size = copy_file(from.as_fd(), made.as_fd()).map_err(|source| CopyError {
+    fn fill(&self, from: &OwnedFd, made: BorrowedFd<'_>, stat: &Stat) -> Outcome<u64> {
+        let size = copy_file(from.as_fd(), made).map_err(|source| CopyError {
             path: self.path.clone(),
             action: "copy",
             source,
         })?;
         self.owner_of(stat, |uid, gid| rfs::fchown(made, uid, gid))?;
         self.unless_foreign(rfs::fchmod(made, self.mode(stat)), "change mode of")?;
-        copy_attributes(from.as_fd(), made.as_fd()).map_err(self.failed("copy attributes of"))?;
+        copy_attributes(from.as_fd(), made).map_err(self.failed("copy attributes of"))?;
         rfs::futimens(made, &times(stat)).map_err(self.failed("set times of"))?;
         Ok(size)
     }

@@ -15,6 +15,11 @@ pub fn prefer_single() {
     PREFER_SINGLE.store(true, Ordering::Relaxed);
 }
 
+/// Whether it was said.
+pub(super) fn single_is_asked() -> bool {
+    PREFER_SINGLE.load(Ordering::Relaxed)
+}
+
 /// Why only one id can be mapped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Single {
@@ -45,7 +50,7 @@ pub fn available() -> (IdMap, Option<Single>) {
     let uid = rustix::process::getuid().as_raw();
     let gid = rustix::process::getgid().as_raw();
     let full = ranges(uid).map(uid, gid);
-    let why = if PREFER_SINGLE.load(Ordering::Relaxed) {
+    let why = if single_is_asked() {
         Some(Single::Asked)
     } else if full.is_single() {
         Some(Single::NoRanges { uid })

@@ -6,6 +6,7 @@
 
 mod available;
 mod enter;
+pub mod lost;
 mod map;
 pub mod owner;
 mod subid;

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use serde_json::json;
 
+use crate::needs;
 use crate::support::{Image, Kelp, Layer};
 
 /// A container with `/dir/sub/leaf`, `/file`, `/link` → `file` and an empty `/there`, running or stopped.
@@ -176,6 +177,42 @@ fn an_interrupted_copy_leaves_the_whole_or_nothing() {
     }
     kelp.ok(["rm", "-v", "to"]);
     kelp.ok(["volume", "rm", "vol"]);
+}
+
+/// What comes as an archive, too: a file is there as it was until the new one is whole.
+#[test]
+fn an_interrupted_archive_leaves_what_was_there() {
+    needs!("fuse");
+    for driver in ["overlay", "fuse"] {
+        let kelp = Kelp::busybox();
+        let create = ["--storage-driver", driver, "create", "--name", "to", "--network", "none", "busybox", "sh", "-c", "cat /d/f; ls -A /d | grep -v kelp"];
+        kelp.run(create).success();
+        let copy = || kelp.cmd(["--storage-driver", driver, "cp", "-", "to:/"]);
+        let small = |text: &str| Layer::new().dir("d/", 0o755).file("d/f", 0o4755, text).finish();
+        let shows = |text: &str| {
+            kelp.run(["--storage-driver", driver, "start", "-a", "to"]).success().stdout(text);
+        };
+        copy().stdin(small("old\n")).output().success();
+        shows("old\nf");
+        let big = Layer::new().file("d/f", 0o644, vec![b'x'; 16 << 20]).finish();
+        let half = &big[..8 << 20];
+        copy().stdin(half).output().failure();
+        shows("old\nf");
+        let mut killed = copy().stdin_pipe().start();
+        killed.write(half);
+        killed.signal(rustix::process::Signal::KILL);
+        killed.wait();
+        shows("old\nf");
+        // Where a file must have a name while it is made, that goes with the next copy into the directory.
+        copy().stdin(small("new\n")).output().success();
+        shows("new\nf");
+        let tar = kelp.run(["--storage-driver", driver, "cp", "to:/d/.", "-"]);
+        let mut archive = tar::Archive::new(&tar.success().stdout[..]);
+        let modes: Vec<_> = archive.entries().unwrap().flatten().map(|entry| (entry.path().unwrap().into_owned(), entry.header().mode().unwrap() & 0o7777)).collect();
+        assert!(modes.iter().any(|(path, mode)| path.ends_with("f") && *mode == 0o4755), "{modes:?}");
+        assert!(!modes.iter().any(|(path, _)| path.display().to_string().contains("kelp")), "{driver}: {modes:?}");
+        kelp.ok(["rm", "to"]);
+    }
 }
 
 #[test]

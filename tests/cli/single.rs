@@ -246,6 +246,46 @@ fn modes_that_are_set_count() {
     kelp.run(["run", "--rm", "--network", "none", "made", "sh", "-c", seen]).success().stdout("1777\n644");
 }
 
+/// write(2) takes set-id bits from a file, unless root writes.
+#[test]
+fn who_writes_to_a_file_takes_its_set_id_bits() {
+    let kelp = single_busybox();
+    let script = "cd /; touch s g r; chown alice s; chown 5 g r; chmod 4777 s r; chmod 2777 g; sleep 300";
+    kelp.detached(&["--name", "c", "--network", "none", "--fake-ids", "full", "busybox", "sh", "-c", script]);
+    let wait = "until [ \"$(stat -c %a /g)\" = 2777 ]; do sleep 0.1; done";
+    kelp.run(["exec", "c", "sh", "-c", wait]).success();
+    kelp.run(["exec", "-u", "alice", "c", "sh", "-c", "cat /s /g; true"]).success();
+    kelp.run(["exec", "c", "stat", "-c", "%a", "/s", "/g", "/r"]).success().stdout("4777\n2777\n4777");
+    kelp.run(["exec", "-u", "alice", "c", "sh", "-c", "echo x >/s; cp /bin/busybox /g"]).success();
+    kelp.run(["exec", "c", "sh", "-c", "echo x >/r; stat -c %a /s /g /r"]).success().stdout("777\n777\n4777");
+}
+
+/// Files of several ids, in a store that is used with one: what is refused says why, and so does `kelp doctor`.
+#[test]
+fn ids_that_were_taken_away_are_told() {
+    let kelp = Kelp::busybox();
+    let script = "mkdir -m 700 /p; touch /p/f; chown -R 5:6 /p";
+    kelp.run(["run", "--name", "c", "--network", "none", "busybox", "sh", "-c", script]).success();
+    kelp.run(["doctor"]).stdout_has("are all yours");
+    let noted = std::fs::read_to_string(kelp.data().join("ids")).unwrap();
+    let first: u64 = noted.lines().next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    std::fs::create_dir_all(kelp.config()).unwrap();
+    std::fs::write(kelp.config().join("config.toml"), "[containers]\nsubordinate-ids = false\n").unwrap();
+    // What still runs in the namespace of before is found and entered.
+    crate::support::until("the namespace of many ids has gone", crate::support::SOON, || kelp.run(["cp", "c:/p", "-"]).code != 0);
+    kelp.run(["cp", "c:/p", "-"]).failure().stderr_has("may belong to ids").stderr_has(&format!("{first}-")).stderr_has("subordinate-ids = false");
+    // Whether it is refused, or the kernel's overlay lists nothing that it may not look into.
+    kelp.run(["export", "-o", kelp.work().join("lacks.tar").to_str().unwrap(), "c"]).stderr_has("may belong to ids");
+    let other = kelp.run(["cp", "c:/nosuch", "-"]);
+    assert!(!other.failure().stderr_has("no such").stderr.contains("may belong to ids"));
+    kelp.run(["doctor"]).stdout_has("ids of the store").stdout_has("leave containers.subordinate-ids out");
+    // Others than these, as if a range had been moved.
+    std::fs::write(kelp.config().join("config.toml"), "").unwrap();
+    std::fs::write(kelp.data().join("ids"), noted.replacen(&first.to_string(), "3000000000", 1)).unwrap();
+    kelp.run(["doctor"]).stdout_has("which are no longer").stdout_has("have them given back").stdout_has(":3000000000:");
+    std::fs::write(kelp.data().join("ids"), noted).unwrap();
+}
+
 #[test]
 fn volumes_and_copies_keep_owners() {
     let kelp = single_busybox();

@@ -236,6 +236,14 @@ fn auto_takes_as_many_ids_as_the_image_has_users() {
     run("auto", &["-u", "3000:3001"], "busybox", ids).success().stdout("3002\n3000");
     run("auto:size=1024", &[], "app", ids).code(125).stderr_has("id 1500 of user app").stderr_has("auto:size=1501");
     run("auto:size=50", &["-u", "50"], "busybox", ids).code(125).stderr_has("would have 50 ids; give --userns auto:size=51");
+    // Owners that no account file names.
+    let script = "mkdir -m 700 /data; echo kept >/data/f; chmod 600 /data/f; chown -R 1700:1700 /data";
+    kelp.run(["run", "--name", "other", "--network", "none", "busybox", "sh", "-c", script]).success();
+    kelp.ok(["commit", "--change", "VOLUME /data", "other", "owned"]);
+    let look: &[&str] = &["sh", "-c", "awk '{ print $3 }' /proc/self/uid_map | head -n 1; stat -c %u:%g /data /data/f; cat /data/f"];
+    run("auto", &[], "owned", look).success().stdout("1701\n1700:1700\n1700:1700\nkept");
+    run("auto", &["-v", "named:/data"], "owned", look).success().stdout("1701\n1700:1700\n1700:1700\nkept");
+    run("auto:size=1024", &[], "owned", look).code(125).stderr_has("fill volume").stderr_has("the 1024 of this container").stderr_has("auto:size=1701");
     kelp.detached(&["--userns", "auto", "--name", "c", "busybox", "sleep", "1000"]);
     kelp.run(["exec", "-u", "2000", "c", "true"]).failure().stderr_has("among the 1024").stderr_has("auto:size=2001");
     kelp.run(["exec", "-u", "0:2000", "c", "true"]).failure().stderr_has("auto:size=2001");

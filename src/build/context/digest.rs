@@ -57,7 +57,7 @@ impl Tree {
     /// A path that names nothing, a file that cannot be read.
     pub fn digest_at(&self, source: &str, hashes: &Hashes) -> Result<Digest, ContextError> {
         let request = super::Request { sources: vec![source.to_owned()], ..Default::default() };
-        let selection = if super::glob::has_wildcards(source) {
+        let selection = if crate::format::glob::has_wildcards(source) {
             // A mount's source is a path, whatever is in it.
             Selection { tree: self, items: vec![Item::Pick(self.plain(source)?)], exclude: Ignore::default() }
         } else {

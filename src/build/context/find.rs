@@ -6,7 +6,7 @@ use rustix::fs::{self as rfs, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::ContextError;
-use super::glob::{Glob, has_wildcards};
+use crate::format::glob::{Glob, has_wildcards};
 use super::ignore::{Ignore, Verdict};
 use super::path;
 use super::tree::{Tree, is_dir, names};

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::sys::root;
 
 use super::ContextError;
-use super::glob::Glob;
+use crate::format::glob::Glob;
 
 /// Bytes of an ignore file.
 const MAX_FILE: u64 = 4 << 20;

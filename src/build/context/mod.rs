@@ -8,7 +8,6 @@
 
 mod digest;
 mod find;
-mod glob;
 mod hashes;
 mod ignore;
 mod mode;

@@ -12,7 +12,7 @@ pub(crate) struct StorageFlags {
     /// Mount a directory of the host or a volume; without SOURCE an anonymous volume
     #[arg(short, long, value_name = "[SOURCE:]TARGET[:OPTIONS]")]
     volume: Vec<String>,
-    /// Mount in the long form: type=bind|volume|tmpfs,source=…,target=…,…
+    /// Mount in the long form: type=bind|volume|tmpfs|image|glob|devpts,source=…,target=…,…
     #[arg(long, value_name = "KEY=VALUE,…")]
     mount: Vec<String>,
     /// Mount memory
@@ -58,8 +58,11 @@ impl StorageFlags {
             storage.mounts.push(MountSpec::parse_long(&text).map_err(|error| plain("--mount", error))?);
         }
         for mount in &mut storage.mounts {
-            if let MountSource::Bind { path, .. } = &mut mount.source {
+            if let MountSource::Bind { path, .. } | MountSource::Glob { pattern: path } = &mut mount.source {
                 *path = around.absolute(path);
+            }
+            if let Some(dirs) = &mut mount.options.overlay_dirs {
+                (dirs.upper, dirs.work) = (around.absolute(&dirs.upper), around.absolute(&dirs.work));
             }
         }
         storage.tmpfs = tmpfs
@@ -99,7 +102,7 @@ fn plain(flag: &str, error: impl std::fmt::Display) -> UsageError {
 }
 
 fn no_target_twice(storage: &StorageSpec) -> Result<(), UsageError> {
-    let mut targets: Vec<&str> = storage.mounts.iter().map(|mount| mount.target.as_str()).collect();
+    let mut targets: Vec<&str> = storage.mounts.iter().filter(|mount| !matches!(mount.source, MountSource::Glob { .. })).map(|mount| mount.target.as_str()).collect();
     targets.extend(storage.tmpfs.iter().map(|tmpfs| tmpfs.target.as_str()));
     targets.sort_unstable();
     match targets.windows(2).find(|pair| pair[0] == pair[1]) {

@@ -348,7 +348,7 @@ fn shown(layers: &[PathBuf], path: &str, read_only: bool, dir: &Path, views: &mu
             make_dir(&work)?;
             let text = |path: &Path| path.display().to_string();
             let lower: Vec<String> = layers.iter().rev().map(|layer| text(layer)).collect();
-            crate::runtime::overlay(&lower, &text(&upper), &text(&work), &text(&place), true)?
+            crate::runtime::overlay(&lower, Some((&text(&upper), &text(&work))), &text(&place), true)?
         }
     };
     let found = root::open(fd.as_fd(), Path::new(path), OFlags::PATH)?;

@@ -80,7 +80,7 @@ fn open_view(lower: &[String], look: &Path) -> Result<OwnedFd, Errno> {
 fn kind(mount: &Mount) -> Option<bool> {
     match &mount.what {
         What::Bind { source, .. } => std::fs::metadata(source).ok().map(|meta| meta.is_dir()),
-        What::New { .. } | What::Overlay { .. } | What::CopiedTmpfs { .. } => Some(true),
+        What::New { .. } | What::Layered(_) | What::CopiedTmpfs { .. } => Some(true),
     }
 }
 

@@ -80,7 +80,7 @@ impl View {
             Driver::Overlay => {
                 let text = |path: &Path| path.display().to_string();
                 let lower: Vec<String> = layers.iter().rev().map(|layer| text(layer)).collect();
-                let root = crate::runtime::overlay(&lower, &text(upper), &text(work), &text(place), true).map_err(failed(place))?;
+                let root = crate::runtime::overlay(&lower, Some((&text(upper), &text(work))), &text(place), true).map_err(failed(place))?;
                 Ok(Self { root, place: Some(place.to_owned()), server: None })
             }
             Driver::Fuse => Self::fuse(layers, Some((upper, work)), place),

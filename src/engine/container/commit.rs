@@ -203,7 +203,7 @@ fn execution(record: &ContainerRecord, mut own: Execution, options: &CommitOptio
     own.labels.extend(record.spec.labels.clone());
     own.exposed_ports.extend(record.config.exposed.iter().map(|port| (port.clone(), Unit)));
     if options.include_volumes {
-        let volumes = record.config.mounts.iter().filter(|mount| mount.kind != MountKind::Tmpfs);
+        let volumes = record.config.mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Bind | MountKind::Volume));
         own.volumes.extend(volumes.map(|mount| (mount.target.clone(), Unit)));
     }
     if let Some(text) = &options.config {

@@ -94,7 +94,7 @@ fn needs_volumes(spec: &ContainerSpec, image: &ImageConfig) -> bool {
     use crate::spec::mount::MountSource;
     !image.config.volumes.is_empty()
         || !spec.storage.volumes_from.is_empty()
-        || spec.storage.mounts.iter().any(|mount| matches!(mount.source, MountSource::Volume { .. }))
+        || spec.storage.mounts.iter().any(|mount| matches!(mount.source, MountSource::Volume { .. } | MountSource::Image { .. }))
 }
 
 fn merged(

@@ -2,6 +2,7 @@
 
 use crate::engine::{Engine, Error};
 use crate::runtime::plan::users;
+use crate::spec::Digest;
 use crate::state::{ContainerRecord, Containers, Status};
 use crate::userns::{Extent, IdMap};
 
@@ -89,18 +90,25 @@ pub(super) struct Need {
     user: String,
     /// The highest id of that user and its groups.
     highest: u32,
-    /// So many ids the image names.
+    /// So many ids the image names, in its account files or as owners of files.
     named: u32,
 }
 
+/// So many ids the files of an image take.
+pub(super) fn of_files(engine: &Engine, record: &ContainerRecord) -> u32 {
+    let layers: Vec<Digest> = record.image.layers.iter().filter_map(|layer| layer.parse().ok()).collect();
+    crate::engine::image::store(engine).count_owners(&layers)
+}
+
 impl Need {
-    /// From the image's account files. Of a user who is not in them its first process tells.
+    /// From the image's account files and layers. Of a user who is not in them its first process tells.
     pub(super) fn of(engine: &Engine, record: &ContainerRecord, layers: &[std::path::PathBuf]) -> Self {
         let files = Files::read(engine, record, layers);
         let user = record.config.user.clone();
         let found = users::resolve(&files.passwd, &files.group, &user, &record.spec.process.groups);
         let highest = found.map_or(0, |found| found.groups.into_iter().fold(found.uid, u32::max));
-        Self { user, highest, named: users::count(&files.passwd, &files.group) }
+        let named = users::count(&files.passwd, &files.group).max(of_files(engine, record));
+        Self { user, highest, named }
     }
 
     /// As podman does it: what the image names, but no fewer than [`AUTO`]. Of `left` ids it takes no more than it must.

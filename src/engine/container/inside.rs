@@ -13,10 +13,11 @@ use rustix::io::Errno;
 
 use crate::config::DriverChoice;
 use crate::engine::{Engine, Error};
+use super::layered;
 use crate::runtime;
 use crate::spec::container::ImageSource;
 use crate::state::container::Lock;
-use crate::state::record::{MountKind, ResolvedMount};
+use crate::state::record::ResolvedMount;
 use crate::storage::fuse::Served;
 use crate::state::{ContainerRecord, Containers, RunRecord, StateError, Status, live};
 use crate::sys::process::{NEWNS, NEWUSER, pidfd_open, set_ids, setns};
@@ -44,7 +45,8 @@ pub(super) struct Inside {
     /// To reach it this process entered the container's own user namespace, where the user has no id.
     pub(super) without_user: bool,
     /// Serves a stopped one's files where the kernel's overlay is refused; ends after `root` is closed.
-    _served: Option<Served>,
+    _mounted: Option<Mounted>,
+    _served: Vec<Served>,
     /// Keeps a stopped one from being started over our mount of it.
     _lock: Option<Lock>,
 }
@@ -58,12 +60,22 @@ impl Inside {
     /// Some directory as the root of a container with the caller's ids.
     #[cfg(test)]
     pub(super) fn for_test(root: OwnedFd) -> Self {
-        Self { root, ids: IdMap::default(), without_user: false, _served: None, _lock: None }
+        Self { root, ids: IdMap::default(), without_user: false, _mounted: None, _served: Vec::new(), _lock: None }
     }
 
     /// What the container calls the owner `uid`, `gid`.
     pub(super) fn inside_ids(&self, uid: u32, gid: u32) -> (u32, u32) {
         (inside(&self.ids.uids, uid), inside(&self.ids.gids, gid))
+    }
+}
+
+/// A root with all that is mounted on it, which goes before what is served there: a server waits for that.
+#[derive(Debug)]
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
     }
 }
 
@@ -106,7 +118,7 @@ pub(super) fn open(engine: &Engine, id: &str, view: View) -> Result<Inside, Erro
                 let (root, served) = stopped(engine, &record, view)?;
                 // On disk ids are as the container sees them, unless all of them are one.
                 let ids = if IdMap::is_single_here() { super::one_id::map(engine, &record, &layers_upwards(engine, &record)) } else { IdMap::default() };
-                return Ok(Inside { root, ids, without_user: false, _served: served, _lock: Some(lock) });
+                return Ok(Inside { root, ids, without_user: false, _mounted: Some(Mounted(engine.paths.container(id).join("merged"))), _served: served, _lock: Some(lock) });
             }
             // Another command's, or a monitor's that begins or ends.
             Err(StateError::Busy(_)) => std::thread::sleep(Duration::from_millis(20)),
@@ -153,7 +165,7 @@ fn running(run: &RunRecord, id: &str, view: View) -> Result<Option<Inside>, Erro
         ids = IdMap::default();
     }
     // Read of that very process, whatever its number is now.
-    Ok(live::alive(init).then_some(Inside { root, ids, without_user, _served: None, _lock: None }))
+    Ok(live::alive(init).then_some(Inside { root, ids, without_user, _mounted: None, _served: Vec::new(), _lock: None }))
 }
 
 pub(super) fn is_fuse(root: &OwnedFd) -> bool {
@@ -162,7 +174,7 @@ pub(super) fn is_fuse(root: &OwnedFd) -> bool {
 }
 
 /// Mounts the root of a stopped container in this process's mount namespace, with its binds and volumes.
-fn stopped(engine: &Engine, record: &ContainerRecord, view: View) -> Result<(OwnedFd, Option<Served>), Error> {
+fn stopped(engine: &Engine, record: &ContainerRecord, view: View) -> Result<(OwnedFd, Vec<Served>), Error> {
     let dir = engine.paths.container(&record.id);
     let failed = |errno: Errno| {
         Error::Storage(format!("mount the files of container {}: {errno}", record.id.get(..12).unwrap_or(&record.id)))
@@ -173,21 +185,27 @@ fn stopped(engine: &Engine, record: &ContainerRecord, view: View) -> Result<(Own
     let (root, served) = match &record.spec.image {
         ImageSource::Rootfs { path, overlay: false } => {
             let tree = mount::clone_tree(CWD, &c_path(path)?, true).map_err(failed)?;
-            return Ok((tree, None));
+            return Ok((tree, Vec::new()));
         }
         ImageSource::Rootfs { path, overlay: true } => overlay(&dir, std::slice::from_ref(path), driver)?,
         ImageSource::Image(_) => overlay(&dir, &layers(engine, record)?, driver)?,
     };
+    let mut served: Vec<Served> = served.into_iter().collect();
     if view == View::Bare {
         return Ok((root, served));
     }
-    let mut mounts: Vec<&ResolvedMount> = record.config.mounts.iter().filter(|mount| mount.kind != MountKind::Tmpfs).collect();
+    let mut mounts: Vec<&ResolvedMount> = record.config.mounts.iter().filter(|mount| mount.kind.has_files()).collect();
     mounts.sort_by_key(|mount| Path::new(&mount.target).components().count());
     for mount in mounts {
         fill(engine, record, mount, &root)?;
-        attach(mount, &root).map_err(|errno| {
-            Error::Storage(format!("mount {} on {} of the container: {errno}", mount.source, mount.target))
-        })?;
+        let failed = |errno| Error::Storage(format!("mount {} on {} of the container: {errno}", mount.source, mount.target));
+        if layered::is(mount) {
+            let (tree, server) = layered_tree(engine, record, mount, driver)?;
+            served.extend(server);
+            attach_tree(mount, &tree, &root).map_err(failed)?;
+        } else {
+            attach(mount, &root).map_err(failed)?;
+        }
     }
     Ok((root, served))
 }
@@ -235,22 +253,44 @@ fn overlay(dir: &Path, lower: &[PathBuf], driver: DriverChoice) -> Result<(Owned
         Ok(path)
     };
     let (upper, work, merged) = (part("upper")?, part("work")?, part("merged")?);
+    overlay_at(lower, Some((&upper, &work)), &merged, driver)
+}
+
+/// A mount that is an overlay of its own, or the part of it that is wanted.
+fn layered_tree(engine: &Engine, record: &ContainerRecord, mount: &ResolvedMount, driver: DriverChoice) -> Result<(OwnedFd, Option<Served>), Error> {
+    let layered::Dirs { lower, writes, target } = layered::dirs(engine, record, mount)?;
+    let failed = |errno: Errno| Error::Storage(format!("mount {} on {} of the container: {errno}", mount.source, mount.target));
+    if let (Some(top), Some((upper, _))) = (lower.first(), &writes) {
+        runtime::make_upper(&top.display().to_string(), &upper.display().to_string()).map_err(failed)?;
+    }
+    let writes = writes.as_ref().map(|(upper, work)| (upper.as_path(), work.as_path()));
+    let (whole, served) = overlay_at(&lower, writes, &target, driver)?;
+    if mount.subpath.is_empty() {
+        return Ok((mount::clone_tree(whole.as_fd(), c"", false).map_err(failed)?, served));
+    }
+    let part = root::open_no_links(whole.as_fd(), Path::new(&mount.subpath), OFlags::PATH).map_err(failed)?;
+    Ok((mount::clone_tree(part.as_fd(), c"", false).map_err(failed)?, served))
+}
+
+/// As [`overlay`], with directories that are there.
+fn overlay_at(lower: &[PathBuf], writes: Option<(&Path, &Path)>, merged: &Path, driver: DriverChoice) -> Result<(OwnedFd, Option<Served>), Error> {
     let single = IdMap::is_single_here();
     // Owners recorded when the user had one id are shown by kelp's own alone.
-    let recorded = !single && lower.iter().chain([&upper]).any(|dir| are_recorded(dir));
+    let recorded = !single && lower.iter().map(PathBuf::as_path).chain(writes.map(|(upper, _)| upper)).any(are_recorded);
     if driver != DriverChoice::Fuse && !recorded {
         let text = |path: &Path| path.display().to_string();
         let lower: Vec<String> = lower.iter().map(|path| text(path)).collect();
-        match runtime::overlay(&lower, &text(&upper), &text(&work), &text(&merged), false) {
+        let writes = writes.map(|(upper, work)| (text(upper), text(work)));
+        match runtime::overlay(&lower, writes.as_ref().map(|(upper, work)| (upper.as_str(), work.as_str())), &text(merged), false) {
             Ok(root) => return Ok((root, None)),
             Err(Errno::PERM | Errno::NODEV | Errno::INVAL | Errno::OPNOTSUPP) if driver == DriverChoice::Auto => {}
             Err(errno) => return Err(Error::Storage(format!("mount an overlay on {}: {errno}", merged.display()))),
         }
     }
     // With one id its owners are read from the records, as over the kernel's.
-    let served = Served::new(lower, &upper, &work, &merged, single).map_err(|error| Error::Storage(error.to_string()))?;
-    let root = rustix::fs::open(&merged, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| Error::io("open", &merged)(errno.into()))?;
+    let served = Served::new(lower, writes, merged, single).map_err(|error| Error::Storage(error.to_string()))?;
+    let root = rustix::fs::open(merged, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| Error::io("open", merged)(errno.into()))?;
     Ok((root, Some(served)))
 }
 
@@ -270,7 +310,11 @@ fn attach(mounted: &ResolvedMount, root_fd: &OwnedFd) -> Result<(), Errno> {
         Err(Errno::NOENT) => return Ok(()),
         other => other?,
     };
-    let is_dir = FileType::from_raw_mode(rustix::fs::fstat(&tree)?.st_mode) == FileType::Directory;
+    attach_tree(mounted, &tree, root_fd)
+}
+
+fn attach_tree(mounted: &ResolvedMount, tree: &OwnedFd, root_fd: &OwnedFd) -> Result<(), Errno> {
+    let is_dir = FileType::from_raw_mode(rustix::fs::fstat(tree)?.st_mode) == FileType::Directory;
     let target = root::ensure(root_fd.as_fd(), Path::new(&mounted.target), if is_dir { Kind::Dir } else { Kind::File })?;
     if mounted.options.read_only {
         let change = mount::Change { set: mount::attribute::RDONLY, ..mount::Change::default() };

@@ -348,7 +348,7 @@ fn bind(mount: &ResolvedMount) -> Option<String> {
     let source = match mount.kind {
         MountKind::Bind => &mount.source,
         MountKind::Volume if !mount.anonymous => &mount.name,
-        MountKind::Volume | MountKind::Tmpfs => return None,
+        MountKind::Volume | MountKind::Tmpfs | MountKind::Image | MountKind::Devpts => return None,
     };
     let mode = mount_mode(mount);
     Some(if mode.is_empty() { format!("{source}:{}", mount.target) } else { format!("{source}:{}:{mode}", mount.target) })
@@ -366,10 +366,14 @@ fn mount_mode(mount: &ResolvedMount) -> String {
         (options.no_copy, "nocopy"),
     ] {
         if set {
-            words.push(word);
+            words.push(word.to_owned());
         }
     }
-    words.extend(options.propagation.map(crate::spec::mount::Propagation::name));
+    if let Some(dirs) = &options.overlay_dirs {
+        words.push(format!("upperdir={}", dirs.upper.display()));
+        words.push(format!("workdir={}", dirs.work.display()));
+    }
+    words.extend(options.propagation.map(|propagation| propagation.name().to_owned()));
     words.join(",")
 }
 
@@ -379,6 +383,8 @@ fn mount(mount: &ResolvedMount) -> Option<Value> {
         MountKind::Bind => ("bind", None, None),
         MountKind::Volume => ("volume", Some(&mount.name), Some("local")),
         MountKind::Tmpfs => ("tmpfs", None, None),
+        MountKind::Image => ("image", Some(&mount.name), None),
+        MountKind::Devpts => ("devpts", None, None),
     };
     // docker shows `--mount type=tmpfs` here and `--tmpfs` in HostConfig alone.
     let mut value = json!({

@@ -135,7 +135,7 @@ fn row(entry: &Entry, options: &ListOptions, now: i64, zone: &TimeZone, size: &s
         .config
         .mounts
         .iter()
-        .filter(|mount| mount.kind != MountKind::Tmpfs)
+        .filter(|mount| mount.kind.has_files())
         .map(|mount| cut(if mount.kind == MountKind::Volume { mount.name.clone() } else { mount.source.clone() }, 15))
         .collect();
     let volumes = record.config.mounts.iter().filter(|mount| mount.kind == MountKind::Volume).count();

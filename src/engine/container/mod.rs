@@ -20,6 +20,7 @@ pub(super) mod inside;
 pub mod inspect;
 mod log_file;
 mod log_journal;
+mod layered;
 pub mod mount;
 pub mod logs;
 pub mod ls;

@@ -1,5 +1,6 @@
 //! Which mounts a container has: image volumes, `-v`, `--mount`, `--tmpfs`, `--volumes-from`; volumes are made here.
 
+use std::borrow::Cow;
 use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
@@ -10,7 +11,8 @@ use crate::engine::{Engine, Error};
 use crate::image::ImageConfig;
 use crate::spec::ContainerSpec;
 use crate::spec::container::ImageVolumes;
-use crate::spec::mount::{MountOptions, MountSource, TmpfsOptions};
+use crate::format::glob::{Glob, GlobError, has_wildcards};
+use crate::spec::mount::{MountOptions, MountSource, MountSpec, TmpfsOptions};
 use crate::state::Containers;
 use crate::state::record::{MountKind, ResolvedMount};
 use crate::volume::{Backing, NewVolume, Volumes};
@@ -24,7 +26,8 @@ pub(super) fn resolve(engine: &Engine, spec: &ContainerSpec, image: &ImageConfig
         }
     }
     let mut asked: Vec<ResolvedMount> = Vec::new();
-    for mount in &spec.storage.mounts {
+    let typed = spec.storage.mounts.iter().map(|mount| globbed(mount)).collect::<Result<Vec<_>, _>>()?;
+    for mount in typed.iter().flat_map(|mounts| mounts.iter()) {
         let resolved = one(engine, &mount.source, &mount.target, &mount.options)?;
         if asked.iter().any(|other| other.target == resolved.target) {
             return Err(Error::Usage(format!("duplicate mount point: {}", resolved.target)));
@@ -96,6 +99,13 @@ fn clean(target: &str) -> Result<String, Error> {
 
 fn one(engine: &Engine, source: &MountSource, target: &str, options: &MountOptions) -> Result<ResolvedMount, Error> {
     let target = clean(target)?;
+    if let Some(dirs) = &options.overlay_dirs {
+        for (key, dir) in [("upperdir", &dirs.upper), ("workdir", &dirs.work)] {
+            if !dir.is_dir() {
+                return Err(Error::Usage(format!("{key}={}: no such directory; make it first", dir.display())));
+            }
+        }
+    }
     let base = ResolvedMount { target, options: options.clone(), ..ResolvedMount::default() };
     Ok(match source {
         MountSource::Bind { path, create } => {
@@ -104,8 +114,25 @@ fn one(engine: &Engine, source: &MountSource, target: &str, options: &MountOptio
             } else if let Err(error) = path.metadata() {
                 return Err(Error::io("bind mount", path)(error));
             }
+            if options.overlay && !path.is_dir() {
+                return Err(Error::Usage(format!("{}: only a directory can be mounted with O; leave it out, or give ro", path.display())));
+            }
             ResolvedMount { kind: MountKind::Bind, source: path.display().to_string(), ..base }
         }
+        MountSource::Image { image, subpath } => {
+            let store = crate::engine::image::store(engine);
+            let record = store.resolve_for_run(image)?.record;
+            ResolvedMount {
+                kind: MountKind::Image,
+                name: record.id.hex().to_owned(),
+                source: image.clone(),
+                layers: record.layers.iter().map(ToString::to_string).collect(),
+                subpath: subpath.as_deref().map(inside).transpose()?.unwrap_or_default(),
+                ..base
+            }
+        }
+        MountSource::Devpts(devpts) => ResolvedMount { kind: MountKind::Devpts, devpts: Some(devpts.clone()), ..base },
+        MountSource::Glob { pattern } => return Err(Error::Internal(format!("{} was not expanded", pattern.display()))),
         MountSource::Tmpfs(tmpfs) => ResolvedMount { kind: MountKind::Tmpfs, tmpfs: Some(tmpfs.clone()), ..base },
         MountSource::Volume { name, subpath } => {
             let volumes = Volumes::new(&engine.paths);
@@ -134,10 +161,8 @@ fn one(engine: &Engine, source: &MountSource, target: &str, options: &MountOptio
 /// Checks the path of a directory or file in a volume. It is looked up again, without following links, when it is mounted.
 fn subdirectory(volume: &Path, subpath: Option<&str>) -> Result<String, Error> {
     let Some(subpath) = subpath else { return Ok(String::new()) };
-    let relative = Path::new(subpath.trim_start_matches('/'));
-    if relative.as_os_str().is_empty() || !relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-        return Err(Error::Usage(format!("invalid volume-subpath \"{subpath}\": it must be a path inside the volume")));
-    }
+    let relative = inside(subpath)?;
+    let relative = Path::new(&relative);
     let found = rustix::fs::open(volume, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .and_then(|dir| crate::sys::root::open_no_links(dir.as_fd(), relative, OFlags::PATH));
     match found {
@@ -145,6 +170,56 @@ fn subdirectory(volume: &Path, subpath: Option<&str>) -> Result<String, Error> {
         Ok(_) | Err(Errno::ACCESS) => Ok(relative.display().to_string()),
         Err(errno) => Err(Error::io("find volume-subpath", volume.join(relative))(errno.into())),
     }
+}
+
+/// A path that does not lead out of what it is in.
+fn inside(subpath: &str) -> Result<String, Error> {
+    let relative = subpath.trim_start_matches('/');
+    let parts = Path::new(relative).components();
+    if relative.is_empty() || !parts.into_iter().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return Err(Error::Usage(format!("invalid subpath \"{subpath}\": it must be a path inside the volume or image")));
+    }
+    Ok(relative.to_owned())
+}
+
+/// A mount as typed, or, of a pattern, one for each path of the host that it matches.
+fn globbed(mount: &MountSpec) -> Result<Vec<Cow<'_, MountSpec>>, Error> {
+    let MountSource::Glob { pattern } = &mount.source else { return Ok(vec![Cow::Borrowed(mount)]) };
+    let found = matching(pattern).map_err(|why| Error::Usage(format!("type=glob: {}: {why}", pattern.display())))?;
+    if found.is_empty() {
+        return Err(Error::Usage(format!("type=glob: nothing on the host matches {}", pattern.display())));
+    }
+    let bind = |path: PathBuf| {
+        let target = match path.file_name() {
+            Some(name) if !mount.target.is_empty() => Path::new(&mount.target).join(name),
+            _ => path.clone(),
+        };
+        let target = target.display().to_string();
+        Cow::Owned(MountSpec { source: MountSource::Bind { path, create: false }, target, options: mount.options.clone() })
+    };
+    Ok(found.into_iter().map(bind).collect())
+}
+
+/// The paths of the host that a pattern matches, in order; hidden ones need no dot of their own, as with podman. A directory
+/// that cannot be read has no matches.
+fn matching(pattern: &Path) -> Result<Vec<PathBuf>, GlobError> {
+    let mut found = vec![PathBuf::from("/")];
+    for part in pattern.components() {
+        let Component::Normal(part) = part else { continue };
+        let Some(text) = part.to_str().filter(|text| has_wildcards(text)) else {
+            found = found.into_iter().map(|dir| dir.join(part)).filter(|path| path.symlink_metadata().is_ok()).collect();
+            continue;
+        };
+        let glob = Glob::new(text, false)?;
+        let below = |dir: PathBuf| {
+            let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
+            let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+            names.filter(|name| glob.matches(name)).map(move |name| dir.join(name)).collect::<Vec<_>>()
+        };
+        found = found.into_iter().flat_map(below).collect();
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// `--volumes-from CONTAINER[:ro|rw]`.
@@ -163,6 +238,6 @@ fn from_container(engine: &Engine, text: &str) -> Result<Vec<ResolvedMount>, Err
         // It goes with its first owner.
         mount.anonymous = false;
     }
-    mounts.retain(|mount| mount.kind != MountKind::Tmpfs);
+    mounts.retain(|mount| mount.kind.has_files());
     Ok(mounts)
 }

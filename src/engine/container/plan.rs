@@ -12,7 +12,7 @@ use crate::runtime::plan::seccomp::{self, Arch, Context, Profile};
 use crate::runtime::plan::{Accounts, Fill, Mount, Namespace, Namespaces, OwnAccount, Plan, Process, Root, What, masks, ulimit};
 use crate::spec::caps::{CapSet, CapWord};
 use crate::spec::container::{ImageSource, LogDriver, NamespaceMode, NamespaceSpec, ProcessSpec, UserNamespaceMode};
-use crate::spec::mount::{MountOptions, Propagation, TmpfsOptions};
+use crate::spec::mount::{DevptsOptions, MountOptions, Propagation, TmpfsOptions};
 use crate::spec::network::{NetworkMode, SlirpOptions};
 use crate::spec::port::{Expose, Port, PortRange};
 use crate::spec::security::{SeccompChoice, SecurityOpts};
@@ -22,7 +22,7 @@ use crate::sys::mount::{attribute, flag};
 use crate::volume::Volumes;
 use crate::userns::{Extent, IdMap};
 
-use super::{devices, files, idmap, one_id};
+use super::{devices, files, idmap, layered, one_id};
 
 /// Shared memory unless `--shm-size` says otherwise, as docker has it.
 const SHM_SIZE: u64 = 64 << 20;
@@ -224,7 +224,7 @@ pub(super) fn plan(
     }
     let (mut fill, mut beneath, mut chown) = (Vec::new(), Vec::new(), Vec::new());
     for mount in &record.config.mounts {
-        let user_mount = user_mount(engine, record, mount)?;
+        let user_mount = user_mount(engine, record, mount, (user_map, &map))?;
         all.retain(|other| other.target != user_mount.target || other.target == "/proc" || other.target == "/sys");
         if !mount.subpath.is_empty() {
             beneath.push((mount.target.clone(), mount.subpath.clone()));
@@ -245,6 +245,7 @@ pub(super) fn plan(
         root: root(engine, record, layers, user_map.is_single())?,
         mounts: all,
         dev_links: mounts::LINKS.iter().map(|(name, to)| ((*name).to_owned(), (*to).to_owned())).collect(),
+        owners: wishes.ids.map(|_| idmap::of_files(engine, record)),
         fill,
         beneath,
         chown,
@@ -323,7 +324,7 @@ fn container_map(map: &IdMap, spec: &NamespaceSpec, chosen: Option<(u32, u32)>) 
 }
 
 /// Whether the container's ids differ from the image's as the kernel's overlay would show them.
-fn is_shifted(record: &ContainerRecord) -> bool {
+pub(super) fn is_shifted(record: &ContainerRecord) -> bool {
     let spaces = &record.spec.namespaces;
     !spaces.uid_map.is_empty()
         || !spaces.gid_map.is_empty()
@@ -332,7 +333,7 @@ fn is_shifted(record: &ContainerRecord) -> bool {
 
 /// Whether a layer is another user's: the kernel's overlay could not copy its files up, whose owner has no id here. The
 /// directory around it tells; the image's root may be anybody's.
-fn is_foreign(layer: &Path) -> bool {
+pub(super) fn is_foreign(layer: &Path) -> bool {
     rustix::fs::stat(layer.parent().unwrap_or(layer)).is_ok_and(|stat| stat.st_uid != rustix::process::getuid().as_raw())
 }
 
@@ -365,28 +366,26 @@ fn tmpfs_mount(target: &str, flags: u64, data: String, copy: bool) -> Mount {
     Mount { target: target.to_owned(), strict: false, what, set: 0, clear: 0, propagation: 0 }
 }
 
-fn user_mount(engine: &Engine, record: &ContainerRecord, mount: &ResolvedMount) -> Result<Mount, Error> {
+fn user_mount(engine: &Engine, record: &ContainerRecord, mount: &ResolvedMount, maps: (&IdMap, &IdMap)) -> Result<Mount, Error> {
     if let Some(options) = &mount.tmpfs {
         let (flags, data) = tmpfs_options(options);
         return Ok(tmpfs_mount(&mount.target, flags, data, options.copy_up));
     }
     let options = &mount.options;
-    let what = if options.overlay {
-        let name = mount.target.replace('%', "%25").replace('/', "%2F");
-        let dir = engine.paths.container(&record.id).join("overlays").join(name);
-        for part in ["upper", "work"] {
-            let path = dir.join(part);
-            std::fs::create_dir_all(&path).map_err(Error::io("create directory", &path))?;
-        }
-        What::Overlay {
-            lower: mount.source.clone(),
-            upper: dir.join("upper").display().to_string(),
-            work: dir.join("work").display().to_string(),
-        }
+    if let Some(devpts) = &mount.devpts {
+        let what = What::New { kind: "devpts".to_owned(), flags: flag::NOSUID | flag::NOEXEC, data: devpts_options(devpts) };
+        return Ok(Mount { target: mount.target.clone(), strict: false, what, set: 0, clear: 0, propagation: 0 });
+    }
+    let what = if layered::is(mount) {
+        What::Layered(layered::of(engine, record, mount, maps)?)
     } else {
         What::Bind { source: mount.source.clone(), recursive: !options.non_recursive, optional: false }
     };
-    let (set, clear) = attributes(options);
+    let (mut set, clear) = attributes(options);
+    if let What::Layered(_) = what {
+        // Nobody said that its programs may lend rights.
+        set |= (attribute::NOSUID | attribute::NODEV) & !clear;
+    }
     let propagation = match options.propagation {
         None | Some(Propagation::Private | Propagation::RPrivate) => flag::PRIVATE,
         Some(Propagation::Slave | Propagation::RSlave) => flag::SLAVE,
@@ -433,6 +432,17 @@ fn tmpfs_options(options: &TmpfsOptions) -> (u64, String) {
         }
     }
     (flags, data)
+}
+
+/// Always an instance of its own.
+fn devpts_options(options: &DevptsOptions) -> String {
+    let mut data = format!("newinstance,ptmxmode=0666,mode={:o}", options.mode.unwrap_or(0o600));
+    for (key, value) in [("uid", options.uid), ("gid", options.gid), ("max", options.max)] {
+        if let Some(value) = value {
+            data.push_str(&format!(",{key}={value}"));
+        }
+    }
+    data
 }
 
 /// How a container's senders adapt to loss. All its connections end on this machine, at the latest in its slirp4netns,

@@ -15,7 +15,7 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
     let target = mount.map_or("", |mount| mount.target.as_str());
     let source = match mount.map(|mount| &mount.what) {
         Some(What::Bind { source, .. }) => source.as_str(),
-        Some(What::Overlay { lower, .. }) => lower.as_str(),
+        Some(What::Layered(layered)) => layered.name.as_str(),
         _ => "",
     };
     let message = match failure.step {
@@ -51,12 +51,18 @@ pub(super) fn launch(failure: &Failure, plan: &Plan) -> Error {
             format!("cannot create the mount point {target}: the file system there is read-only")
         }
         Step::MountTarget => format!("cannot create the mount point {target}: {errno}"),
+        Step::MountSource if errno == Errno::LOOP => {
+            format!("cannot open the subpath of {source} to mount it on {target}: there is a symbolic link in it, and none is followed")
+        }
+        Step::MountSource if matches!(mount.map(|mount| &mount.what), Some(What::Layered(_))) => {
+            format!("cannot mount {source} on {target}: {errno}{}", root_advice(errno))
+        }
         Step::MountSource => format!("cannot open {source} to mount it on {target}: {errno}"),
         Step::Mount if source.is_empty() => format!("cannot mount on {target}: {errno}"),
         Step::Mount => format!("cannot mount {source} on {target}: {errno}"),
         Step::Dev => format!("cannot create /dev/{}: {errno}", failure.detail),
         Step::Chown => format!("cannot give {source} to user {} of the container (mount option U): {errno}", failure.detail),
-        Step::Fill => failure.detail.clone(),
+        Step::Fill => format!("{}{}", failure.detail, owner_advice(errno, plan)),
         Step::Terminal => format!("cannot open a terminal: {errno}"),
         Step::Sysctl => {
             let name = plan.sysctls.get(index).map_or(String::new(), |(name, _)| name.replace('/', "."));
@@ -100,6 +106,18 @@ pub(super) fn exec(failure: &Failure, process: &Process, map: IdMap) -> Error {
         return Error::Launch { step: "WorkDir".to_owned(), exec: true, errno: failure.errno, message };
     }
     launch(failure, &Plan { process: process.clone(), map, ..Plan::default() })
+}
+
+/// For a file of the image that cannot be copied into a volume: its owner may have no id, in which case root of the
+/// container is nobody to it.
+fn owner_advice(errno: Errno, plan: &Plan) -> String {
+    let count = plan.map.uids.iter().map(|extent| u64::from(extent.count)).sum::<u64>();
+    match plan.owners {
+        Some(owners) if matches!(errno, Errno::ACCESS | Errno::PERM | Errno::OVERFLOW | Errno::INVAL) && count < owners.into() => {
+            format!("; files of the image belong to ids that are not among the {count} of this container: give --userns auto:size={owners}")
+        }
+        _ => String::new(),
+    }
 }
 
 /// For ids that are not mapped. `user` has them as numbers.

@@ -28,6 +28,7 @@ pub(super) fn all(engine: &Engine, account: &Account) -> Vec<Finding> {
         namespaces,
         subordinate_ids(account),
         id_mappers(account),
+        lost_ids(engine, account),
         fakes(),
         slirp(),
         device("/dev/net/tun", "the default network", "tun", true),
@@ -130,6 +131,26 @@ fn subordinate_ids(account: &Account) -> Finding {
     }
     words.push(&account.name);
     finding.command(&words)
+}
+
+/// Ids that files of the store may belong to, and that were taken away.
+fn lost_ids(engine: &Engine, account: &Account) -> Finding {
+    const WHAT: &str = "ids of the store";
+    let lost = userns::lost::lost(&engine.paths.data, &engine.paths.run);
+    if lost.is_empty() {
+        return Finding::ok(WHAT, "are all yours");
+    }
+    let (data, name, ids) = (engine.paths.data.display(), &account.name, lost.text());
+    if lost.asked {
+        return Finding::warning(WHAT, format!("files in {data} may belong to ids {ids}, {}", lost.why()))
+            .advise("leave containers.subordinate-ids out of the configuration, or keep to another store for one id (storage.directory)");
+    }
+    let before: Vec<String> = lost.before.iter().map(|(first, count)| format!("{name}:{first}:{count}")).collect();
+    Finding::missing(WHAT, format!("files in {data} may belong to ids {ids}, which are no longer {name}'s: nobody but root can reach them")).advise(format!(
+        "have them given back, in the same order ({} in /etc/subuid, and as much in /etc/subgid); or let root give you the files \
+         (chown -R {name}: {data}) and begin anew with kelp system reset",
+        before.join(", ")
+    ))
 }
 
 /// Above every range there is.

@@ -156,7 +156,7 @@ pub fn remove_unused(engine: &Engine, name: &str, id: &Digest) -> Result<(), Err
 fn users(engine: &Engine) -> Result<impl Fn(&Digest) -> Option<String>, Error> {
     let (containers, _) = Containers::new(&engine.paths).list()?;
     Ok(move |id: &Digest| {
-        let user = containers.iter().find(|entry| entry.record.image.id == id.hex())?;
+        let user = containers.iter().find(|entry| entry.record.uses_image(id.hex()))?;
         Some(format!("container {} ({}) uses it", short(&user.record.id), user.record.name))
     })
 }
@@ -165,7 +165,7 @@ fn users(engine: &Engine) -> Result<impl Fn(&Digest) -> Option<String>, Error> {
 fn remove_users(engine: &Engine, id: &Digest) -> Result<bool, Error> {
     let (containers, _) = Containers::new(&engine.paths).list()?;
     let mut any = false;
-    for entry in containers.iter().filter(|entry| entry.record.image.id == id.hex()) {
+    for entry in containers.iter().filter(|entry| entry.record.uses_image(id.hex())) {
         let options = RemoveOptions { force: true, timeout: Some(0), ..RemoveOptions::default() };
         super::container::rm::remove(engine, &entry.record.id, &options)?;
         any = true;

@@ -134,7 +134,9 @@ fn images(engine: &Engine, entries: &[Entry], usage: &mut Usage) -> Result<(), E
     let (images, _) = store.list_readable()?;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for entry in entries {
-        *counts.entry(entry.record.image.id.as_str()).or_default() += 1;
+        for id in entry.record.images() {
+            *counts.entry(id).or_default() += 1;
+        }
     }
     let listed = store.listed()?;
     let is_used = |image: &Image| counts.contains_key(image.record.id.hex()) || listed.contains(&image.record.id);

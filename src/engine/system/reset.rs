@@ -11,9 +11,9 @@ use crate::engine::{Engine, Error, network};
 use crate::sys::tree::remove_tree;
 
 /// What kelp keeps in its data directory. Nothing else there is touched: the directory may be of the user's choosing.
-const DATA: [&str; 13] = [
+const DATA: [&str; 14] = [
     "containers", "volumes", "images", "names", "manifests", "blobs", "layers", "leases", "pins", "build", ".overlay", "sessions",
-    "networks-run",
+    "networks-run", "ids",
 ];
 
 /// Removes all containers, running ones too, networks, volumes, images, logs and caches.

@@ -68,6 +68,8 @@ pub struct Written {
     pub bytes: u64,
     /// Length of the archive so far.
     pub archive: u64,
+    /// The highest user or group that owns something, below nobody (65534).
+    pub highest_owner: u32,
 }
 
 impl<W: Write> TarWriter<W> {

@@ -225,6 +225,7 @@ fn report(written: &Written, opaque_root: bool) -> UnpackReport {
         files: written.files,
         bytes: written.bytes,
         archive_bytes: written.archive,
+        highest_owner: written.highest_owner,
         opaque_root,
         ..UnpackReport::default()
     }

@@ -190,6 +190,9 @@ impl LayerTxn {
             report: report.clone(),
         };
         write_record(&from, &record)?;
+        if let Some(data) = self.store.root.parent() {
+            crate::userns::lost::note(data).map_err(LayerError::io("note ids in", data))?;
+        }
         if let Some(parent) = to.parent() {
             make_dir(parent)?;
         }

@@ -4,7 +4,7 @@
 //! at the end: until then a set-group-ID bit, a default ACL or a time would change what is put inside.
 
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io::BufRead;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -18,6 +18,7 @@ use super::reader::TarReader;
 use super::record::Recorder;
 use super::walk::{self, Missing, PATH_FLAGS, Walker};
 use super::{Owners, TarError, UnpackOptions, UnpackReport, Whiteouts};
+use crate::sys::beside::{self, Swept};
 use crate::sys::mounted;
 use crate::sys::tree::remove_tree;
 use crate::userns::owner::{self, Owner};
@@ -53,6 +54,7 @@ pub(crate) struct Unpacker<'d, 'o> {
     targets: Walker<'d>,
     later: HashMap<Vec<u8>, Later>,
     report: UnpackReport,
+    swept: Swept,
 }
 
 impl<'d, 'o> Unpacker<'d, 'o> {
@@ -65,6 +67,7 @@ impl<'d, 'o> Unpacker<'d, 'o> {
             targets: Walker::new(root),
             later: HashMap::new(),
             report: UnpackReport::default(),
+            swept: Swept::default(),
         }
     }
 
@@ -104,6 +107,9 @@ impl<'d, 'o> Unpacker<'d, 'o> {
         let limits = &self.options.limits;
         let over = |what, limit| Err(UnpackError::Limit { what, limit });
         self.report.entries += 1;
+        for id in [member.uid, member.gid] {
+            self.report.highest_owner = super::highest(self.report.highest_owner, u32::try_from(id).unwrap_or(0));
+        }
         self.report.bytes = self.report.bytes.saturating_add(member.stored);
         if self.report.entries > limits.entries {
             return over("entries", limits.entries);
@@ -201,24 +207,67 @@ impl<'d, 'o> Unpacker<'d, 'o> {
         member: &Member,
         reader: &mut TarReader<'_, R>,
     ) -> Result<(), UnpackError> {
+        if self.is_live() {
+            return self.live_file(path, member, reader);
+        }
         let (mode, exact) = self.setter.modes(member);
-        let live = self.is_live();
-        let (fd, mounted) = self.create(path, "create file", reader, |dir, name| {
-            match rfs::openat(dir, name, FILE_FLAGS, mode) {
-                Err(Errno::EXIST) if live => match open_mounted(dir, name)? {
-                    Some(fd) => Ok((fd, true)),
-                    None => Err(Errno::EXIST),
-                },
-                other => other.map(|fd| (fd, false)),
-            }
+        let fd = self.create(path, "create file", reader, |dir, name| {
+            rfs::openat(dir, name, FILE_FLAGS, mode)
         })?;
-        let fd = fd.as_fd();
-        write_content(path, member, fd, reader)?;
-        if mounted {
+        write_content(path, member, fd.as_fd(), reader)?;
+        self.set_on(path, fd.as_fd(), member, (mode, exact))
+    }
+
+    /// A file in a tree that is in use: whatever ends this process, there is the whole of it or what was there before.
+    fn live_file<R: BufRead>(
+        &mut self,
+        path: &[u8],
+        member: &Member,
+        reader: &mut TarReader<'_, R>,
+    ) -> Result<(), UnpackError> {
+        let failed = |errno| UnpackError::write(path, "create file", errno);
+        let (dir, name) = self.walker.parent(path, Missing::Create)?;
+        let name = CString::new(name).map_err(|_| failed(Errno::INVAL))?;
+        let there = match rfs::statat(dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => None,
+            other => Some(FileType::from_raw_mode(other.map_err(failed)?.st_mode)),
+        };
+        if there.is_some()
+            && let Some(fd) = open_mounted(dir, &name).map_err(failed)?
+        {
             // Whose it is and what it may is for those to say who mounted it.
+            write_content(path, member, fd.as_fd(), reader)?;
             self.report.files += 1;
             return Ok(());
         }
+        if there.is_some() {
+            if there == Some(FileType::Directory) {
+                self.clear(path, reader.recorder())?;
+            }
+            // The open directories may lead through what goes.
+            self.walker.forget();
+            self.targets.forget();
+        }
+        let (dir, _) = self.walker.parent(path, Missing::Create)?;
+        let dir = rfs::openat(dir, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+        let made = beside::file(dir.as_fd(), &name, &mut self.swept).map_err(failed)?;
+        write_content(path, member, made.fd(), reader)?;
+        let (mode, exact) = self.setter.modes(member);
+        self.set_on(path, made.fd(), member, (mode, Some(exact.unwrap_or(mode))))?;
+        made.settle().map_err(|errno| match errno {
+            Errno::BUSY => UnpackError::write(path, "overwrite the mount point", errno),
+            _ => failed(errno),
+        })
+    }
+
+    /// Gives a file that is written what else the archive says of it.
+    fn set_on(
+        &mut self,
+        path: &[u8],
+        fd: BorrowedFd<'_>,
+        member: &Member,
+        (mode, exact): (Mode, Option<Mode>),
+    ) -> Result<(), UnpackError> {
         let chowned = self.setter.chown(fd, member)?;
         // Writing and changing the owner clear setuid bits, so the mode comes after them.
         if exact.is_some() || (chowned && member.mode & 0o6000 != 0) {
@@ -542,14 +591,13 @@ struct Cleared {
 }
 
 /// Opens and empties the file that is mounted there, if something is.
-fn open_mounted(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Option<OwnedFd>, Errno> {
-    let name = CString::new(name).map_err(|_| Errno::INVAL)?;
-    if !mounted::is_mount_point(dir, &name)? {
+fn open_mounted(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>, Errno> {
+    if !mounted::is_mount_point(dir, name)? {
         return Ok(None);
     }
-    match mounted::open_in_place(dir, &name) {
+    match mounted::open_in_place(dir, name) {
         Ok(fd) => rfs::ftruncate(&fd, 0).map(|()| Some(fd)),
-        // `clear` says so.
+        // Said when it would be replaced.
         Err(Errno::BUSY) => Ok(None),
         Err(errno) => Err(errno),
     }

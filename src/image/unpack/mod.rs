@@ -118,10 +118,18 @@ pub struct UnpackReport {
     pub skipped_devices: u64,
     /// Extended attributes left out.
     pub skipped_xattrs: u64,
+    /// The highest user or group that owns something, below nobody (65534).
+    pub highest_owner: u32,
     /// Whether the layer hides everything below it.
     pub opaque_root: bool,
     /// Directories that had no entry of their own (the first thousand).
     pub implicit_dirs: Vec<String>,
+}
+
+/// The higher of two owners. Those from nobody (65534) on are no reason to give a container as many ids.
+pub(crate) fn highest(one: u32, other: u32) -> u32 {
+    const NOBODY: u32 = 65534;
+    if other < NOBODY { one.max(other) } else { one }
 }
 
 /// Unpacks an archive into `dest` and reads the stream to its end.

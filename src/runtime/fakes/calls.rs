@@ -113,14 +113,18 @@ impl Session {
                 let text = if a[1] == 0 { Vec::new() } else { path(a[1])? };
                 Ok(self.statx(n, Dir { pid: n.pid, fd: int(a[0]) }, &text, (at_flags(a[2]), low(a[3])), a[4]))
             }
-            "creat" | "open" | "mkdir" => self.make(n, Dir::current(n.pid), a[0]),
-            "openat" | "mkdirat" => self.make(n, Dir { pid: n.pid, fd: int(a[0]) }, a[1]),
+            "open" => self.open(n, Dir::current(n.pid), a[0], int(a[1])),
+            "creat" => self.open(n, Dir::current(n.pid), a[0], libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC),
+            "openat" => self.open(n, Dir { pid: n.pid, fd: int(a[0]) }, a[1], int(a[2])),
             "openat2" => {
                 let mut flags = [0_u8; 8];
-                let read = notify::read_memory(n.pid, a[2], &mut flags);
-                let creates = read == Ok(8) && u64::from_ne_bytes(flags) & u64::from(libc::O_CREAT.unsigned_abs()) != 0;
-                if creates { self.make(n, Dir { pid: n.pid, fd: int(a[0]) }, a[1]) } else { Ok(Answer::Continue) }
+                match notify::read_memory(n.pid, a[2], &mut flags) {
+                    Ok(8) => self.open(n, Dir { pid: n.pid, fd: int(a[0]) }, a[1], int(u64::from_ne_bytes(flags))),
+                    _ => Ok(Answer::Continue),
+                }
             }
+            "mkdir" => self.make(n, Dir::current(n.pid), a[0]),
+            "mkdirat" => self.make(n, Dir { pid: n.pid, fd: int(a[0]) }, a[1]),
             "symlink" => self.make(n, Dir::current(n.pid), a[1]),
             "symlinkat" => self.make(n, Dir { pid: n.pid, fd: int(a[1]) }, a[2]),
             "getsockopt" => Ok(self.peer(n).unwrap_or(Answer::Continue)),
@@ -326,8 +330,8 @@ impl Session {
         self.may_chown(n, &before, (uid, gid))?;
         let mut mode = before.mode;
         if FileType::from_raw_mode(mode) == FileType::RegularFile {
-            // As chown(2) does; set-group-id without group execution means something else.
-            mode &= if mode & 0o10 == 0 { !0o4000 } else { !0o6000 };
+            // As chown(2) does.
+            mode = without_set_id(mode);
             let real = stat.st_mode & if stat.st_mode & 0o10 == 0 { !0o4000 } else { !0o6000 };
             if real != stat.st_mode {
                 use std::os::fd::AsRawFd as _;
@@ -377,6 +381,27 @@ impl Session {
             rdev: device & 0xffff_ffff,
         };
         recorded(owner::record(&file, owner))
+    }
+
+    /// A file is about to be made, or to be written to, by a process that then loses it its set-id bits, as write(2) does:
+    /// who is root keeps them. The kernel has none on disk to clear. Here and not at each write(2), which would cost too much.
+    fn open(&mut self, n: &Notification, dir: Dir, path: u64, flags: i32) -> Result<Answer, Errno> {
+        if flags & libc::O_ACCMODE != libc::O_RDONLY && self.identity(n.pid).user.files != 0 {
+            let clear = || -> Result<(), Errno> {
+                let file = open(n.pid, dir, &read_path(n.pid, path)?, AtFlags::empty())?;
+                let stat = rustix::fs::fstat(&file)?;
+                let Some(before) = owner::find(&file, &stat) else { return Ok(()) };
+                let after = Owner { mode: without_set_id(before.mode), ..before };
+                if FileType::from_raw_mode(before.mode) != FileType::RegularFile || after == before {
+                    return Ok(());
+                }
+                self.valid(n)?;
+                owner::record(&file, after)
+            };
+            // What is wrong with it the kernel tells best itself.
+            clear().ok();
+        }
+        if flags & libc::O_CREAT == 0 { Ok(Answer::Continue) } else { self.make(n, dir, path) }
     }
 
     /// Something is about to be made, by a process that believes to be somebody else.
@@ -486,6 +511,11 @@ fn umask(pid: i32) -> u32 {
 #[expect(clippy::cast_possible_truncation, reason = "the kernel looks at 32 bits too")]
 const fn low(argument: u64) -> u32 {
     argument as u32
+}
+
+/// A file's mode after it was written to or given away; set-group-id without group execution means something else.
+fn without_set_id(mode: u32) -> u32 {
+    mode & if mode & 0o10 == 0 { !0o4000 } else { !0o6000 }
 }
 
 const fn int(argument: u64) -> i32 {

@@ -4,6 +4,7 @@
 pub mod masks;
 pub mod mounts;
 pub mod seccomp;
+mod served;
 pub mod ulimit;
 pub mod users;
 
@@ -33,6 +34,9 @@ pub struct Plan {
     /// A network namespace that is neither the host's nor of a container whose pidfd comes with the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_path: Option<String>,
+    /// So many ids the owners of the image's files take, where the container may have fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owners: Option<u32>,
     /// Volumes to fill from the image before they are mounted.
     pub fill: Vec<Fill>,
     /// Binds that show only a part of their source: (path in the container, path inside the source). No link in the
@@ -204,15 +208,8 @@ pub enum What {
         /// Nothing happens when the source is missing.
         optional: bool,
     },
-    /// An overlay over a path of the host (`:O`).
-    Overlay {
-        /// The path.
-        lower: String,
-        /// Writes.
-        upper: String,
-        /// overlayfs's own.
-        work: String,
-    },
+    /// Directories shown as one.
+    Layered(Layered),
     /// A tmpfs that starts with the content the image has there.
     CopiedTmpfs {
         /// mount(2) flags.
@@ -220,6 +217,25 @@ pub enum What {
         /// Options.
         data: String,
     },
+}
+
+/// An image, or a directory of the host that is not to be written to (`:O`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Layered {
+    /// Directories on the host, topmost first.
+    pub lower: Vec<String>,
+    /// Where changes go, and a directory for those in the making; without them there are none.
+    pub writes: Option<(String, String)>,
+    /// An empty directory on the host, to mount on until the mount can be had by a descriptor.
+    pub target: String,
+    /// No syncing (such an overlay cannot be mounted twice).
+    pub volatile: bool,
+    /// kelp's own overlay serves it, not the kernel's.
+    pub fuse: bool,
+    /// Files belong to ids of the user's namespace, not to those of an image, which are the container's.
+    pub host_ids: bool,
+    /// What to call it.
+    pub name: String,
 }
 
 /// The process to execute.

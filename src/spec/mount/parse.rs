@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::{DevptsOptions, MountOptions, MountSource, MountSpec, OverlayDirs, TmpfsOptions, TmpfsSpec};
 use crate::spec::csv::fields;
-use super::{MountOptions, MountSource, MountSpec, TmpfsOptions, TmpfsSpec};
 
 /// Why a mount was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +53,7 @@ impl FromStr for MountSpec {
                 return Err(fail(format!("unknown option \"{option}\"")));
             }
         }
+        seen.finish(&mut parsed).map_err(fail)?;
         Ok(Self { source, target: target_path(target).map_err(fail)?, options: parsed })
     }
 }
@@ -115,6 +116,8 @@ fn target_path(target: &str) -> Result<String, String> {
 struct Seen {
     access: Option<bool>,
     label: Option<bool>,
+    upper: Option<PathBuf>,
+    work: Option<PathBuf>,
 }
 
 impl Seen {
@@ -155,9 +158,8 @@ impl Seen {
             "unbindable" | "runbindable" => {
                 return Err(format!("{option} mounts are not supported; use private"));
             }
-            _ if option.starts_with("upperdir=") || option.starts_with("workdir=") => {
-                return Err("an overlay with a directory of your own is not supported; O alone keeps writes apart".into());
-            }
+            _ if option.starts_with("upperdir=") => self.upper = Some(own_dir(option)?),
+            _ if option.starts_with("workdir=") => self.work = Some(own_dir(option)?),
             _ if option.starts_with("idmap=") => {
                 return Err("idmap with a mapping of your own is not supported; idmap alone takes the container's".into());
             }
@@ -165,10 +167,26 @@ impl Seen {
         }
         Ok(true)
     }
+
+    /// What only makes sense together.
+    fn finish(self, options: &mut MountOptions) -> Result<(), String> {
+        options.overlay_dirs = match (self.upper, self.work) {
+            (None, None) => return Ok(()),
+            (Some(upper), Some(work)) => Some(OverlayDirs { upper, work }),
+            _ => return Err("upperdir and workdir need each other".into()),
+        };
+        if options.overlay { Ok(()) } else { Err("upperdir and workdir are options of an overlay: give O too".into()) }
+    }
+}
+
+/// The directory of `upperdir=` or `workdir=`.
+fn own_dir(option: &str) -> Result<PathBuf, String> {
+    let (key, path) = option.split_once('=').unwrap_or((option, ""));
+    if is_path(path) { Ok(PathBuf::from(path)) } else { Err(format!("{key} needs a path: /{path} or ./{path}")) }
 }
 
 impl MountSpec {
-    /// `--mount type=bind|volume|tmpfs,KEY[=VALUE],…`; the type is `volume` unless said.
+    /// `--mount type=bind|volume|tmpfs|image|glob|devpts,KEY[=VALUE],…`; the type is `volume` unless said.
     ///
     /// # Errors
     /// When a key is unknown, doubled in meaning, of another type, or a value is none.
@@ -188,8 +206,9 @@ struct Long {
     create: bool,
     options: MountOptions,
     tmpfs: TmpfsOptions,
-    /// The first key that only this type has.
-    only: Option<(Kind, String)>,
+    max: Option<u32>,
+    /// The keys that only some types have.
+    only: Vec<(&'static [Kind], String)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -197,7 +216,15 @@ enum Kind {
     Bind,
     Volume,
     Tmpfs,
+    Image,
+    Glob,
+    Devpts,
 }
+
+/// The types that show paths of the host.
+const HOST: &[Kind] = &[Kind::Bind, Kind::Glob];
+/// The types that show files which are there already.
+const FILES: &[Kind] = &[Kind::Bind, Kind::Glob, Kind::Volume, Kind::Image];
 
 impl Kind {
     fn name(self) -> &'static str {
@@ -205,6 +232,9 @@ impl Kind {
             Self::Bind => "bind",
             Self::Volume => "volume",
             Self::Tmpfs => "tmpfs",
+            Self::Image => "image",
+            Self::Glob => "glob",
+            Self::Devpts => "devpts",
         }
     }
 }
@@ -220,6 +250,10 @@ impl Long {
             };
             long.set(&mut seen, key.trim(), value)?;
         }
+        if long.kind == Some(Kind::Image) && seen.access.is_none() {
+            long.options.read_only = true;
+        }
+        seen.finish(&mut long.options)?;
         Ok(long)
     }
 
@@ -238,17 +272,17 @@ impl Long {
                 seen.apply(&mut self.options, if on { "rw" } else { "ro" })?;
             }
             "bind-propagation" => {
-                self.only(Kind::Bind, key);
+                self.only(HOST, key);
                 if !seen.apply(&mut self.options, needed()?)? {
                     return Err(format!("unknown mount propagation \"{}\"", needed()?));
                 }
             }
             "bind-nonrecursive" => {
-                self.only(Kind::Bind, key);
+                self.only(HOST, key);
                 self.options.non_recursive = switch(key, value)?;
             }
             "bind-recursive" => {
-                self.only(Kind::Bind, key);
+                self.only(HOST, key);
                 self.options.non_recursive = match needed()? {
                     "enabled" | "writable" | "readonly" | "true" => false,
                     "disabled" | "false" => true,
@@ -256,28 +290,36 @@ impl Long {
                 };
             }
             "bind-create-src" => {
-                self.only(Kind::Bind, key);
+                self.only(HOST, key);
                 self.create = switch(key, value)?;
             }
-            "volume-subpath" | "subpath" => {
-                self.only(Kind::Volume, key);
+            "volume-subpath" | "image-subpath" | "subpath" => {
+                self.only(&[Kind::Volume, Kind::Image], key);
                 self.subpath = Some(subpath(needed()?)?);
             }
             "volume-nocopy" => {
-                self.only(Kind::Volume, key);
+                self.only(&[Kind::Volume], key);
                 self.options.no_copy = switch(key, value)?;
             }
-            "volume-driver" if needed()? == "local" => self.only(Kind::Volume, key),
+            "volume-driver" if needed()? == "local" => self.only(&[Kind::Volume], key),
             "volume-driver" | "volume-opt" | "volume-label" => {
                 return Err(format!("{key} is not supported here; make the volume with kelp volume create"));
             }
             "tmpfs-size" | "tmpfs-mode" => {
-                self.only(Kind::Tmpfs, key);
+                self.only(&[Kind::Tmpfs], key);
                 self.tmpfs.set(key.trim_start_matches("tmpfs-"), value)?;
             }
-            "tmpcopyup" | "notmpcopyup" | "size" | "mode" | "uid" | "gid" | "nr_inodes" => {
-                self.only(Kind::Tmpfs, key);
+            "tmpcopyup" | "notmpcopyup" | "size" | "nr_inodes" => {
+                self.only(&[Kind::Tmpfs], key);
                 self.tmpfs.set(key, value)?;
+            }
+            "mode" | "uid" | "gid" => {
+                self.only(&[Kind::Tmpfs, Kind::Devpts], key);
+                self.tmpfs.set(key, value)?;
+            }
+            "max" => {
+                self.only(&[Kind::Devpts], key);
+                self.max = Some(needed()?.parse().map_err(|_| "max needs a number")?);
             }
             "relabel" => {
                 seen.apply(&mut self.options, match needed()? {
@@ -286,9 +328,20 @@ impl Long {
                     other => return Err(format!("relabel is shared or private, not \"{other}\"")),
                 })?;
             }
-            "U" | "chown" => self.options.chown = switch(key, value)?,
+            "U" | "chown" => {
+                self.only(FILES, key);
+                self.options.chown = switch(key, value)?;
+            }
+            "O" if value.is_none() => {
+                self.only(&[Kind::Bind, Kind::Volume], key);
+                seen.apply(&mut self.options, key)?;
+            }
+            "upperdir" | "workdir" => {
+                self.only(&[Kind::Bind, Kind::Volume], key);
+                seen.apply(&mut self.options, &format!("{key}={}", needed()?))?;
+            }
             "idmap" => self.options.idmap = switch(key, value)?,
-            "z" | "Z" | "O" | "exec" | "noexec" | "suid" | "nosuid" | "dev" | "nodev" if value.is_none() => {
+            "z" | "Z" | "exec" | "noexec" | "suid" | "nosuid" | "dev" | "nodev" if value.is_none() => {
                 seen.apply(&mut self.options, key)?;
             }
             "consistency" => {}
@@ -297,17 +350,22 @@ impl Long {
         Ok(())
     }
 
-    fn only(&mut self, kind: Kind, key: &str) {
-        self.only.get_or_insert_with(|| (kind, key.to_owned()));
+    fn only(&mut self, kinds: &'static [Kind], key: &str) {
+        self.only.push((kinds, key.to_owned()));
     }
 
     fn finish(self) -> Result<MountSpec, String> {
-        let Self { kind, source, target, subpath, create, mut options, mut tmpfs, only } = self;
+        let Self { kind, source, target, subpath, create, mut options, mut tmpfs, max, only } = self;
         let kind = kind.unwrap_or(Kind::Volume);
-        if let Some((owner, key)) = only.filter(|(owner, _)| *owner != kind) {
-            return Err(format!("{key} is for type={}, this is type={}", owner.name(), kind.name()));
+        if let Some((owners, key)) = only.iter().find(|(owners, _)| !owners.contains(&kind)) {
+            let owners: Vec<&str> = owners.iter().map(|owner| owner.name()).collect();
+            return Err(format!("{key} is for type={}, this is type={}", owners.join("|"), kind.name()));
         }
-        let target = target_path(&target.ok_or("the target is missing")?)?;
+        let target = match target {
+            None if kind == Kind::Glob => String::new(),
+            None => return Err("the target is missing".into()),
+            Some(target) => target_path(&target)?,
+        };
         let source = match kind {
             Kind::Bind => {
                 let path = source.ok_or("type=bind needs a source")?;
@@ -324,6 +382,23 @@ impl Long {
                 tmpfs.dev = options.nodev.take() == Some(false);
                 MountSource::Tmpfs(tmpfs)
             }
+            Kind::Image => {
+                let image = source.ok_or("type=image needs a source")?;
+                if options.chown && options.read_only {
+                    return Err("U changes the image's files: give rw too".into());
+                }
+                MountSource::Image { image, subpath }
+            }
+            Kind::Glob => MountSource::Glob { pattern: PathBuf::from(source.ok_or("type=glob needs a source")?) },
+            Kind::Devpts => {
+                if source.is_some() {
+                    return Err("type=devpts takes no source".into());
+                }
+                if options != MountOptions::default() {
+                    return Err("type=devpts has only the options uid, gid, mode and max".into());
+                }
+                MountSource::Devpts(DevptsOptions { uid: tmpfs.uid, gid: tmpfs.gid, mode: tmpfs.mode, max })
+            }
         };
         Ok(MountSpec { source, target, options })
     }
@@ -334,10 +409,13 @@ fn kind(text: &str) -> Result<Kind, String> {
         "bind" => Ok(Kind::Bind),
         "volume" => Ok(Kind::Volume),
         "tmpfs" => Ok(Kind::Tmpfs),
-        "image" | "devpts" | "glob" | "ramfs" | "artifact" | "cluster" | "npipe" => {
-            Err(format!("type={text} is not supported yet: use bind, volume or tmpfs"))
+        "image" => Ok(Kind::Image),
+        "glob" => Ok(Kind::Glob),
+        "devpts" => Ok(Kind::Devpts),
+        "ramfs" | "artifact" | "cluster" | "npipe" => {
+            Err(format!("type={text} is not supported: use bind, volume, tmpfs, image, glob or devpts"))
         }
-        _ => Err(format!("unknown type \"{text}\": use bind, volume or tmpfs")),
+        _ => Err(format!("unknown type \"{text}\": use bind, volume, tmpfs, image, glob or devpts")),
     }
 }
 
@@ -465,6 +543,8 @@ mod tests {
         assert!(options.read_only && options.relabel_shared && options.chown);
         assert_eq!((options.propagation, options.noexec), (Some(Propagation::RSlave), Some(true)));
         assert!(short("/a:/b:O").options.overlay);
+        let dirs = OverlayDirs { upper: "/u".into(), work: "./w".into() };
+        assert_eq!(short("/a:/b:O,upperdir=/u,workdir=./w").options.overlay_dirs, Some(dirs));
         assert!(short("v:/b:nocopy").options.no_copy);
         assert_eq!(short("/a:/b:rw,cached").options, MountOptions::default());
     }
@@ -482,6 +562,9 @@ mod tests {
             ("/a:/b:ro,rw", "cannot be combined"),
             ("/a:/b:z,Z", "cannot be combined"),
             ("/a:/b:slave,shared", "only one"),
+            ("/a:/b:O,workdir=/w", "need each other"),
+            ("/a:/b:upperdir=/u,workdir=/w", "give O too"),
+            ("/a:/b:O,upperdir=u,workdir=/w", "or ./u"),
             ("/a:/b:fast", "unknown option \"fast\""),
         ] {
             let error = refused(text.parse());
@@ -506,6 +589,16 @@ mod tests {
             TmpfsOptions { size: Some(64 << 20), mode: Some(0o700), read_only: true, exec: true, ..TmpfsOptions::default() };
         assert_eq!(tmpfs.source, MountSource::Tmpfs(expected));
         assert_eq!(tmpfs.options, MountOptions::default());
+        let image = long("type=image,src=x:1,dst=/b,subpath=usr/bin");
+        assert_eq!(image.source, MountSource::Image { image: "x:1".into(), subpath: Some("usr/bin".into()) });
+        assert!(image.options.read_only && !long("type=image,src=x,dst=/b,rw").options.read_only);
+        assert!(!long("source=x,dst=/b,type=image,rw=true").options.read_only);
+        let glob = long("type=glob,src=/etc/*.conf");
+        assert_eq!((glob.source, glob.target.as_str()), (MountSource::Glob { pattern: "/etc/*.conf".into() }, ""));
+        assert_eq!(
+            long("type=devpts,dst=/p,uid=1,gid=5,mode=0620,max=10").source,
+            MountSource::Devpts(DevptsOptions { uid: Some(1), gid: Some(5), mode: Some(0o620), max: Some(10) })
+        );
         assert_eq!(long("type=bind,\"src=/a,b\",dst=/b").source, MountSource::Bind { path: "/a,b".into(), create: false });
     }
 
@@ -516,7 +609,17 @@ mod tests {
             ("type=bind,src=/a", "target is missing"),
             ("type=tmpfs,src=/a,dst=/b", "takes no source"),
             ("type=tmpfs,dst=/b,volume-nocopy", "volume-nocopy is for type=volume"),
-            ("type=image,src=x,dst=/b", "not supported yet"),
+            ("type=image,dst=/b", "needs a source"),
+            ("type=image,src=x,dst=/b,U", "give rw too"),
+            ("type=image,src=x,dst=/b,rw,O", "O is for type=bind|volume"),
+            ("type=image,src=x,dst=/b,subpath=/x", "stay inside"),
+            ("type=devpts,src=x,dst=/b", "takes no source"),
+            ("type=devpts,dst=/b,ro", "only the options"),
+            ("type=bind,src=/a,dst=/b,max=5", "max is for type=devpts"),
+            ("type=tmpfs,dst=/b,tmpfs-size=1m,volume-nocopy", "volume-nocopy is for type=volume"),
+            ("type=glob,dst=/b", "needs a source"),
+            ("type=bind,src=/a,dst=/b,O,upperdir=/u", "need each other"),
+            ("type=npipe,src=x,dst=/b", "not supported"),
             ("type=nfs,dst=/b", "unknown type"),
             ("type=bind,src=/a,dst=/b,color=red", "unknown key \"color\""),
             ("type=bind,src=/a,dst=/b,ro=maybe", "true or false"),

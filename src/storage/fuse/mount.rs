@@ -230,12 +230,12 @@ pub struct Served {
 }
 
 impl Served {
-    /// Mounts directories (topmost first) under `upper` at `target`, and returns when the overlay is served. `plain`:
+    /// Mounts directories (topmost first) at `target`, with an upper and a work directory if there can be changes, and returns when the overlay is served. `plain`:
     /// owners are those of the files, and recorded ones (`user.containers.override_stat`) are for the reader to see.
     ///
     /// # Errors
     /// As [`mount`]; [`Error::Server`] if the server ended at once.
-    pub fn new(lower: &[PathBuf], upper: &Path, work: &Path, target: &Path, plain: bool) -> Result<Self, Error> {
+    pub fn new(lower: &[PathBuf], writes: Option<(&Path, &Path)>, target: &Path, plain: bool) -> Result<Self, Error> {
         let mut words = OsString::from(if plain { "xattr_permissions=0,lowerdir=" } else { "lowerdir=" });
         for (index, dir) in lower.iter().enumerate() {
             if index > 0 {
@@ -243,9 +243,11 @@ impl Served {
             }
             words.push(escaped(dir));
         }
-        for (name, dir) in [(",upperdir=", upper), (",workdir=", work)] {
-            words.push(name);
-            words.push(escaped(dir));
+        if let Some((upper, work)) = writes {
+            for (name, dir) in [(",upperdir=", upper), (",workdir=", work)] {
+                words.push(name);
+                words.push(escaped(dir));
+            }
         }
         let mut options = Options::default();
         options.parse(&words)?;

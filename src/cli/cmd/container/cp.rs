@@ -34,7 +34,7 @@ pub(crate) struct CpArgs {
 impl Verb for CpArgs {
     const SUMMARY: &'static str = "Copy files between a container and the host";
     const OPERANDS: &'static str = "[OPTIONS] CONTAINER:PATH PATH|- | PATH|- CONTAINER:PATH";
-    const DESCRIPTION: &'static str = "- is a tar archive on standard input or output; one that comes in may be compressed with gzip, bzip2, xz or zstd. The rules for trailing slashes and existing directories are docker's.";
+    const DESCRIPTION: &'static str = "- is a tar archive on standard input or output; one that comes in may be compressed with gzip, bzip2, xz or zstd. The rules for trailing slashes and existing directories are docker's. A file takes its name when it is whole: an interrupted copy leaves what was there. On file systems where a file cannot be without a name meanwhile, one of a killed copy is called .kelp- and 16 digits until the next copy into its directory removes it.";
     const EXAMPLES: &'static str = "\
 # Out of a container, running or not
 $ kelp cp web:/etc/nginx ./nginx
@@ -53,6 +53,9 @@ $ tar c site | kelp cp - web:/srv";
         let options = CopyOptions { archive, follow_link, overwrite };
         let (mut input, mut output) = (std::io::stdin(), std::io::stdout().lock());
         let report = cp::copy(context.engine()?, &from, &to, &options, (&mut input, &mut output))?;
+        if matches!(from, CopyEnd::Container { .. }) {
+            context.warn_of_lost_ids();
+        }
         for path in &report.skipped {
             context.warn(format_args!("skipped {}: it cannot be made here", path.display()));
         }

@@ -29,6 +29,8 @@ $ kelp export web -o web.tar";
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let Self { container, output } = self;
         let engine = context.engine()?;
-        file_or_stdout(output.as_deref(), |out| Ok(export(engine, &container, out)?))
+        let exit = file_or_stdout(output.as_deref(), |out| Ok(export(engine, &container, out)?))?;
+        context.warn_of_lost_ids();
+        Ok(exit)
     }
 }

@@ -31,6 +31,9 @@ pub(super) struct Meta {
 
 impl<W: Write> TarWriter<W> {
     pub(super) fn header(&mut self, path: &[u8], link: &[u8], meta: &Meta) -> io::Result<()> {
+        for id in [meta.uid, meta.gid] {
+            self.written.highest_owner = crate::image::unpack::highest(self.written.highest_owner, id);
+        }
         let mut pax: Vec<u8> = Vec::new();
         let mut header = tar::Header::new_ustar();
         let short = |bytes: &[u8]| bytes.len() <= 100;

@@ -112,9 +112,10 @@ fn policy(arch: Arch, extent: Extent) -> Policy {
         ];
         set("getsockopt", Decision::First(vec![(peer, Action::Notify)]));
         const O_CREAT: u64 = 0o100;
+        const O_TRUNC: u64 = 0o1000;
         for (name, index) in [("open", 1), ("openat", 2)] {
-            let creates = vec![Cond { index, op: Op::MaskedEq, value: O_CREAT, value_two: O_CREAT }];
-            set(name, Decision::First(vec![(creates, Action::Notify)]));
+            let with = |flag| (vec![Cond { index, op: Op::MaskedEq, value: flag, value_two: flag }], Action::Notify);
+            set(name, Decision::First(vec![with(O_CREAT), with(O_TRUNC)]));
         }
     }
     policy

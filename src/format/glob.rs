@@ -27,7 +27,7 @@ const MAX_OPS: usize = WORDS * 64 - 1;
 
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Glob {
+pub struct Glob {
     ops: Vec<Op>,
     /// The pattern has no wildcards: this is the path.
     literal: Option<String>,
@@ -37,7 +37,7 @@ pub(super) struct Glob {
 
 /// Why a pattern cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum GlobError {
+pub enum GlobError {
     /// `[` without `]`, an empty range, `\` at the end.
     #[error("syntax error in pattern")]
     Syntax,
@@ -74,7 +74,7 @@ impl States {
 
 impl Glob {
     /// Reads a pattern; `**` crosses directories when `deep`.
-    pub(super) fn new(pattern: &str, deep: bool) -> Result<Self, GlobError> {
+    pub fn new(pattern: &str, deep: bool) -> Result<Self, GlobError> {
         let mut ops = Vec::new();
         let mut plain = true;
         let mut chars = pattern.chars().peekable();
@@ -121,7 +121,7 @@ impl Glob {
     }
 
     /// Whether the pattern matches all of `path`.
-    pub(super) fn matches(&self, path: &str) -> bool {
+    pub fn matches(&self, path: &str) -> bool {
         if let Some(literal) = &self.literal {
             return literal == path;
         }
@@ -129,7 +129,7 @@ impl Glob {
     }
 
     /// Whether the pattern can match something below the directory `path`.
-    pub(super) fn may_match_below(&self, path: &str) -> bool {
+    pub fn may_match_below(&self, path: &str) -> bool {
         if path.is_empty() {
             return true;
         }
@@ -213,7 +213,7 @@ fn class_char(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<ch
 }
 
 /// Whether Go would take a path for a pattern.
-pub(super) fn has_wildcards(path: &str) -> bool {
+pub fn has_wildcards(path: &str) -> bool {
     let mut chars = path.chars();
     while let Some(c) = chars.next() {
         match c {
