@@ -28,7 +28,11 @@ pub fn verify(images: &ImageStore, layer: &Digest, owners: Owners) -> Result<boo
         Err(error) => return Err(error.into()),
     }
     match origin::kept(images, layer)? {
-        Some((_, blob)) => by_blob(&layers, layer, blob, owners).map(|()| true),
+        Some((note, blob)) => match by_blob(&layers, layer, blob, owners) {
+            // Told of by itself; it says nothing of the files.
+            Err(_) if !images.blobs().is_sound(&note.digest)? => Ok(false),
+            outcome => outcome.map(|()| true),
+        },
         None => Ok(false),
     }
 }
