@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 pub mod diff;
+pub mod export;
 mod find;
 mod health;
 mod login;
