@@ -62,7 +62,7 @@ pub fn prune(engine: &Engine, all: bool, filters: &[String]) -> Result<PrunedIma
                 Err(StoreError::InUse { .. } | StoreError::NotFound(_)) => continue,
                 other => other?,
             };
-            after_removal(&store, &report);
+            after_removal(engine, &store, &report);
             removed = true;
             pruned.lines.extend(report.untagged.iter().map(|name| format!("untagged: {}", name.familiar())));
             pruned.lines.extend(report.deleted.iter().map(|id| format!("deleted: {id}")));
