@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use super::dockerfile::MEANT;
 use crate::engine::outfile;
 use crate::engine::options::{PullOptions, PushOptions};
 pub use crate::image::compose::Format;
+use crate::image::lease::Lease;
 use crate::spec::{ContainerSpec, NetworkMode, Platform, Reference, ShortNames};
 
 /// A build.
@@ -53,6 +55,8 @@ pub struct BuildOptions {
     pub platform: Option<Platform>,
     /// `--platform` with several: doors build for one after the other.
     pub platforms: Vec<Platform>,
+    /// Keeps the images of several platforms until all are made and in their list.
+    pub members: Option<Arc<Mutex<Lease>>>,
     /// `--network`; none is the default network.
     pub network: Option<NetworkMode>,
     /// Limits, privileges, hosts, name servers of `RUN` steps.

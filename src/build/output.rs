@@ -130,6 +130,11 @@ impl Build<'_> {
             format: options.format,
             annotations: options.annotations.clone(),
         };
+        if let Some(members) = &options.members {
+            // Before the image is there: whoever prunes finds both, or none.
+            let config = serde_json::to_vec(&draft.config).map_err(|error| Error::Internal(error.to_string()))?;
+            members.lock().unwrap_or_else(std::sync::PoisonError::into_inner).keep([&Digest::of(&config)]).map_err(Error::from)?;
+        }
         Ok(compose::register(&self.store, &draft).map_err(Error::from)?)
     }
 

@@ -69,9 +69,15 @@ pub enum LayerError {
     /// The archive a layer came from cannot be written again.
     #[error("the archive of layer {0} was not kept; pull or load its image again")]
     NotKept(Digest),
+    /// The archive a layer came from is not what it was.
+    #[error("the archive kept of layer {0} was damaged and is removed now; pull or load its image again")]
+    KeptDamaged(Digest),
+    /// Its archive is lost, and its files do not fit the one that was to take the place.
+    #[error("the files of layer {0} were changed and its archive is lost: remove its images (kelp rmi --force ID), then load them again")]
+    Changed(Digest),
     /// What is here is not what was unpacked.
     #[error(
-        "layer {expected} is damaged: writing its archive gave {actual}; pull or load its image again"
+        "layer {expected} is damaged: writing its archive gave {actual}; run `kelp system check --repair`, then pull or load its image again if need be"
     )]
     Damaged {
         /// The layer.
@@ -162,6 +168,12 @@ impl LayerStore {
             && record.digest == *layer
             && (record.synced || record.boot_id == identity::boot_id());
         whole.then_some(record)
+    }
+
+    /// Whether a layer is here with the structure of its archive.
+    #[must_use]
+    pub fn is_recorded(&self, layer: &Digest) -> bool {
+        self.record(layer).is_some_and(|record| record.archive) && self.path(layer).join(ARCHIVE).exists()
     }
 
     /// Every layer here, whole or not.
@@ -293,28 +305,15 @@ impl LayerStore {
     /// [`LayerError::NotKept`] when that is not possible; [`LayerError::Damaged`] when the result is another archive
     /// (which has been written by then).
     pub fn write_archive(&self, layer: &Digest, out: &mut dyn Write) -> Result<u64, LayerError> {
-        let record = self
-            .record(layer)
-            .ok_or_else(|| LayerError::Missing(layer.clone()))?;
-        if !record.archive {
+        if !self.has(layer) {
+            return Err(LayerError::Missing(layer.clone()));
+        }
+        if !self.is_recorded(layer) {
             return Err(LayerError::NotKept(layer.clone()));
         }
         let path = self.path(layer);
         let open = |name: &str| File::open(path.join(name)).map_err(LayerError::io("open", &path));
-        let mut hashed = Hashed {
-            out,
-            digester: Digester::new(layer.algorithm()),
-        };
-        let written = replay(open(ARCHIVE)?, open(TREE)?.as_fd(), &mut hashed)
-            .map_err(LayerError::io("write the archive of", &path))?;
-        let actual = hashed.digester.finish();
-        if actual != *layer {
-            return Err(LayerError::Damaged {
-                expected: layer.clone(),
-                actual,
-            });
-        }
-        Ok(written)
+        replay_checked(layer, open(ARCHIVE)?, &open(TREE)?, out, &path)
     }
 
     /// Layers whose record is not marked as synced, of this boot.
@@ -412,6 +411,17 @@ impl Write for Hashed<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// Writes an archive from its structure and a layer's tree. `path` is for messages.
+fn replay_checked(layer: &Digest, structure: File, tree: &File, out: &mut dyn Write, path: &Path) -> Result<u64, LayerError> {
+    let mut hashed = Hashed { out, digester: Digester::new(layer.algorithm()) };
+    let written = replay(structure, tree.as_fd(), &mut hashed).map_err(LayerError::io("write the archive of", path))?;
+    let actual = hashed.digester.finish();
+    match actual == *layer {
+        true => Ok(written),
+        false => Err(LayerError::Damaged { expected: layer.clone(), actual }),
     }
 }
 

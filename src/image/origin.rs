@@ -11,6 +11,7 @@ use std::os::fd::AsFd as _;
 
 use super::archive::ArchiveError;
 use super::archive::tarw::{TarWriter, TreeOptions};
+use super::blobs::BlobStore;
 use super::compression::Decoder;
 use super::layers::{Hashed, LayerBlob, LayerError, LayerStore};
 use super::manifest::{Document, MAX_MANIFEST};
@@ -33,7 +34,7 @@ pub struct Origin {
 enum Source {
     /// Tree and structure.
     Recorded,
-    Blob(File),
+    Blob(File, BlobStore, Digest),
     /// The tree, as one of kelp's layers.
     Tree(Written),
 }
@@ -55,10 +56,10 @@ impl Origin {
     pub fn find(images: &ImageStore, layer: &Digest) -> Result<Self, ArchiveError> {
         let layers = LayerStore::open(images.data());
         let record = layers.record(layer).ok_or_else(|| LayerError::Missing(layer.clone()))?;
-        let source = match record.archive {
+        let source = match layers.is_recorded(layer) {
             true => Source::Recorded,
             false => match kept(images, layer)? {
-                Some((_, file)) => Source::Blob(file),
+                Some((blob, file)) => Source::Blob(file, images.blobs().clone(), blob.digest),
                 None => Source::Tree(written(&layers, layer).ok_or_else(|| LayerError::NotKept(layer.clone()))?),
             },
         };
@@ -79,9 +80,15 @@ impl Origin {
         let failed = |e| ArchiveError::io("read", format!("layer {}", self.layer))(e);
         match &self.source {
             Source::Recorded => Ok(self.layers.write_archive(&self.layer, out)?),
-            Source::Blob(blob) => {
-                let decoder = Decoder::new(BufReader::with_capacity(BUFFER, blob)).map_err(failed)?;
-                copy(decoder, &self.layer, out)
+            Source::Blob(file, blobs, blob) => {
+                let decoder = Decoder::new(BufReader::with_capacity(BUFFER, file)).map_err(failed);
+                let written = decoder.and_then(|decoder| copy(decoder, &self.layer, out));
+                // Found to be bad it goes: the next pull or load then brings it again.
+                if written.is_err() && !blobs.is_sound(blob)? {
+                    blobs.remove(blob)?;
+                    return Err(LayerError::KeptDamaged(self.layer.clone()).into());
+                }
+                written
             }
             Source::Tree(how) => {
                 let actual = write_tree(&self.layers, &self.layer, *how, out).map_err(failed)?;
@@ -141,8 +148,7 @@ pub(super) fn copy(mut archive: impl Read, layer: &Digest, out: &mut dyn Write) 
 /// # Errors
 /// When the store cannot be read.
 pub fn is_whole(images: &ImageStore, layer: &Digest) -> Result<bool, StoreError> {
-    let record = LayerStore::open(images.data()).record(layer);
-    Ok(record.is_some_and(|record| record.archive) || kept(images, layer)?.is_some())
+    Ok(LayerStore::open(images.data()).is_recorded(layer) || kept(images, layer)?.is_some())
 }
 
 /// The blob a layer's archive is in, if it is here.

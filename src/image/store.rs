@@ -607,6 +607,15 @@ impl ImageStore {
         Ok(lease)
     }
 
+    /// What live leases keep: content, and images that are still to get a name or a place in a list.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn leased(&self) -> Result<BTreeSet<Digest>, StoreError> {
+        let _lock = self.lock()?;
+        super::lease::leased(&self.data)
+    }
+
     /// Finds what a text means, and the stored name it was found by, if by one.
     fn find(&self, text: &str) -> Result<(Digest, Option<Reference>), StoreError> {
         let bare_id = text.strip_prefix("sha256:").unwrap_or(text);

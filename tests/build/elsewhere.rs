@@ -358,7 +358,7 @@ fn lists_of_platforms() {
     build(&kelp, "ctx", &["--platform", both]).failure().stderr_has("--tag");
     build(&kelp, "ctx", &["--platform", "linux/arm64,", "-t", "one"]).success();
     assert_eq!(kelp.inspect("one", "{{.Architecture}}"), "arm64");
-    build(&kelp, "ctx", &["--platform", both, "-t", "x", "-o", "type=tar,dest=x.tar"]).failure().stderr_has("type=image");
+    build(&kelp, "ctx", &["--platform", both, "-t", "x", "-o", "type=docker,dest=x.tar"]).failure().stderr_has("type=oci");
     build(&kelp, "ctx", &["--platform", both, "-o", "out"]).success();
     for platform in ["linux_amd64", "linux_arm64"] {
         assert_eq!(fs::read(kelp.work().join("out").join(platform).join("f")).unwrap(), b"x");
@@ -378,6 +378,70 @@ fn lists_of_platforms() {
         other.run(["pull", "-q", "--tls-verify=false", "--platform", &format!("linux/{arch}"), &registry.name("app:1")]).success();
         assert_eq!(other.ok(["image", "inspect", "--format", "{{.Config.Labels.arch}}", &registry.name("app:1")]), arch);
     }
+}
+
+#[test]
+fn archives_of_platforms() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    let dockerfile = "FROM scratch\nARG TARGETARCH\nLABEL arch=$TARGETARCH\nCOPY f /d/\nCOPY $TARGETARCH /own\n";
+    context(&kelp, "ctx", &[("Dockerfile", dockerfile), ("f", "x"), ("amd64", "amd64"), ("arm64", "arm64")]);
+    let both = "linux/amd64,linux/arm64";
+    let before = kelp.ok(["images", "-aq"]);
+    build(&kelp, "ctx", &["--platform", both, "-o", "type=tar,dest=x.tar"]).success().stdout("");
+    let mut names: Vec<String> = tar::Archive::new(fs::File::open(kelp.work().join("x.tar")).unwrap())
+        .entries()
+        .unwrap()
+        .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+        .collect();
+    names.sort();
+    let expected = ["linux_amd64/", "linux_amd64/d/", "linux_amd64/d/f", "linux_amd64/own", "linux_arm64/", "linux_arm64/d/", "linux_arm64/d/f", "linux_arm64/own"];
+    assert_eq!(names, expected);
+    let flags = ["--platform", both, "-t", "app:1", "-o", "type=oci,dest=o.tar", "-o", "type=oci,tar=false,dest=layout", "--iidfile", "id"];
+    build(&kelp, "ctx", &flags).success();
+    // Nothing stays here but the archives.
+    assert_eq!(kelp.ok(["images", "-aq"]), before);
+    let index: serde_json::Value = serde_json::from_slice(&fs::read(kelp.work().join("layout/index.json")).unwrap()).unwrap();
+    let entries = index["manifests"].as_array().unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0]["mediaType"], "application/vnd.oci.image.index.v1+json");
+    assert_eq!(entries[0]["digest"].as_str().unwrap(), fs::read_to_string(kelp.work().join("id")).unwrap());
+    let digest = entries[0]["digest"].as_str().unwrap().replace(':', "/");
+    let list: serde_json::Value = serde_json::from_slice(&fs::read(kelp.work().join("layout/blobs").join(digest)).unwrap()).unwrap();
+    let archs: Vec<&str> = list["manifests"].as_array().unwrap().iter().map(|entry| entry["platform"]["architecture"].as_str().unwrap()).collect();
+    assert_eq!(archs, ["amd64", "arm64"]);
+    let other = Kelp::new();
+    other.run(["load", "-i", kelp.work().join("o.tar").to_str().unwrap()]).success().stdout_has("app:1");
+    let piped = kelp.run(["build", "-q", "--platform", both, "-o", "type=oci,dest=-", "ctx"]);
+    piped.success();
+    needs!("skopeo");
+    for arch in ["amd64", "arm64"] {
+        let args = ["--override-arch", arch, "inspect", "--config", "oci:layout:docker.io/library/app:1"];
+        let out = kelp.tool("skopeo", args).dir(kelp.work()).output();
+        out.success().stdout_has(&format!("\"architecture\": \"{arch}\""));
+    }
+}
+
+#[test]
+fn members_of_a_running_build_are_not_pruned() {
+    needs!("userns", "busybox");
+    let kelp = Kelp::busybox();
+    let dockerfile = "FROM scratch AS arm64\nCOPY f /\nFROM busybox AS amd64\nRUN --network=none sleep 3\nARG TARGETARCH\nFROM $TARGETARCH\nLABEL arch=$TARGETARCH\n";
+    let own = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let other = if own == "arm64" { "amd64" } else { "arm64" };
+    let dockerfile = if own == "arm64" { dockerfile.replace("arm64", "x").replace("amd64", "arm64").replace('x', "amd64") } else { dockerfile.to_owned() };
+    context(&kelp, "ctx", &[("Dockerfile", &dockerfile), ("f", "x")]);
+    let before = kelp.ok(["images", "-aq"]).lines().count();
+    let platforms = format!("linux/{other},linux/{own}");
+    let building = kelp.start(["build", "-q", "--platform", &platforms, "-t", "two", "ctx"]);
+    crate::support::until("the first image is made", crate::support::SOON, || kelp.ok(["images", "-aq"]).lines().count() > before);
+    kelp.run(["image", "prune", "-f"]).success().stdout("Total reclaimed space: 0B\n");
+    kelp.run(["image", "prune", "-af", "--filter", "label=arch"]).success().stdout("Total reclaimed space: 0B\n");
+    building.wait().success();
+    assert_eq!(kelp.run(["manifest", "inspect", "two"]).json()["manifests"].as_array().unwrap().len(), 2);
+    // Afterwards the lease is gone: without their list they are as any others.
+    kelp.ok(["manifest", "rm", "two"]);
+    kelp.run(["image", "prune", "-f"]).success().stdout_has("deleted: sha256:");
 }
 
 #[test]

@@ -66,6 +66,34 @@ fn damage_is_found_and_fetched_again() {
 }
 
 #[test]
+fn files_that_were_added_are_found_and_removed() {
+    needs!("registry");
+    let registry = Registry::open();
+    // A directory by another name, deletions, and directories without an entry are no additions.
+    let layer = Layer::new().link("short", "long/er").file("short/mark", 0o644, "good").file("etc/.wh.passwd", 0o644, "").dir("sub", 0o755);
+    let image = Image::busybox().layer(layer.file("sub/.wh..wh..opq", 0o644, "").hard_link("sub/again", "long/er/mark"));
+    registry.push(&image, "app", "latest", Packing::Gzip);
+    let pulled = Kelp::new();
+    pulled.run(["pull", "-q", &registry.name("app")]).success();
+    pulled.ok(["tag", &registry.name("app"), "app"]);
+    drop(registry);
+    let loaded = Kelp::new();
+    loaded.load_image(&image, "app");
+    for kelp in [&pulled, &loaded] {
+        kelp.run(["system", "check"]).success().stdout_has("all is well");
+        let tree = top(kelp, "app").join("fs");
+        fs::write(tree.join("extra"), "evil").unwrap();
+        fs::create_dir_all(tree.join("sub/more/deep")).unwrap();
+        fs::write(tree.join("sub/more/deep/f"), "evil").unwrap();
+        kelp.run(["system", "check"]).code(1).stdout_has("files were added to it: /extra, /sub/more").stdout_has("1 wrong");
+        kelp.run(["system", "check", "--repair"]).success().stdout_has("removed what was added");
+        assert!(!tree.join("extra").exists() && !tree.join("sub/more").exists());
+        kelp.run(["system", "check"]).success().stdout_has("all is well");
+        kelp.run(["run", "--rm", "--network", "none", "app", "cat", "/sub/again"]).success().stdout("good");
+    }
+}
+
+#[test]
 fn what_was_made_here_is_checked_too() {
     let kelp = Kelp::busybox();
     kelp.run(["run", "--name", "box", "busybox", "sh", "-c", "echo a > /a; ln /a /b; rm /etc/passwd"]).success();

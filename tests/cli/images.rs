@@ -391,3 +391,17 @@ fn a_word_in_an_oci_archive_is_a_name_and_health_checks_are_changes() {
     }
     kelp.run(["--storage-driver", "vfs", "images"]).failure().stderr_has("auto, overlay or fuse");
 }
+
+#[test]
+fn saved_by_id_an_image_has_no_name() {
+    let kelp = Kelp::busybox();
+    kelp.ok(["tag", "busybox", "second:2"]);
+    let id = kelp.inspect("busybox", "{{.Id}}");
+    for (what, names) in [(vec![&id[..]], "[]"), (vec!["second:2"], r#"["docker.io/library/second:2"]"#), (vec![&id[..], "second:2"], r#"["docker.io/library/second:2"]"#)] {
+        kelp.run(["save", "-o", "s.tar"].iter().chain(&what)).success();
+        let mut archive = tar::Archive::new(fs::File::open(kelp.work().join("s.tar")).unwrap());
+        let entry = archive.entries().unwrap().map(Result::unwrap).find(|entry| entry.path().unwrap().ends_with("manifest.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_reader(entry).unwrap();
+        assert_eq!(manifest[0]["RepoTags"].to_string(), names, "{what:?}");
+    }
+}

@@ -58,6 +58,35 @@ fn a_list_is_made_pushed_and_pulled() {
 }
 
 #[test]
+fn a_list_goes_to_directories_and_archives() {
+    let kelp = Kelp::new();
+    kelp.load_image(&marked("own"), "own");
+    kelp.load_image(&marked("other").platform("linux", "s390x"), "other");
+    kelp.ok(["manifest", "create", "--annotation", "a=b", "all:1", "own", "other"]);
+    let json = |path: &str| -> serde_json::Value { serde_json::from_slice(&fs::read(kelp.work().join(path)).unwrap()).unwrap() };
+    let digest = kelp.ok(["manifest", "push", "-q", "--all", "all:1", "oci:layout:v1"]);
+    let index = json("layout/index.json");
+    assert_eq!((index["manifests"][0]["digest"].as_str().unwrap(), &index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"]), (&*digest, &"v1".into()));
+    let list = json(&format!("layout/blobs/{}", digest.replace(':', "/")));
+    assert_eq!((&list["annotations"]["a"], list["manifests"].as_array().unwrap().len()), (&"b".into(), 2));
+    kelp.ok(["manifest", "push", "-q", "all:1", "dir:d"]);
+    assert_eq!(json("d/manifest.json")["manifests"].as_array().unwrap().len(), 2);
+    kelp.ok(["push", "-q", "all:1", "oci-archive:a.tar"]);
+    kelp.run(["manifest", "push", "all:1", "docker-archive:b.tar"]).failure().stderr_has("oci-archive:");
+    for from in ["oci:layout:v1", "dir:d", "oci-archive:a.tar"] {
+        let other = Kelp::new();
+        let (kind, path) = from.split_once(':').unwrap();
+        let id = other.ok(["pull", "-q", &format!("{kind}:{}", kelp.work().join(path).display())]);
+        assert_eq!(other.inspect(&id, "{{.Id}}"), kelp.inspect("own", "{{.Id}}"), "{from}");
+    }
+    needs!("skopeo");
+    for (at, place) in ["oci:layout:v1", "dir:d", "oci-archive:a.tar"].iter().enumerate() {
+        let args = ["copy", "-q", "--all", place, &format!("oci:copy{at}")];
+        kelp.tool("skopeo", args).dir(kelp.work()).output().success();
+    }
+}
+
+#[test]
 fn trees() {
     let kelp = Kelp::busybox();
     kelp.run(["run", "--name", "box", "busybox", "touch", "/f"]).success();

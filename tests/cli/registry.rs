@@ -167,6 +167,64 @@ fn blobs_that_go_missing_are_fetched_again() {
 }
 
 #[test]
+fn loading_again_makes_an_image_whole() {
+    needs!("registry");
+    let (registry, second) = (Registry::open(), Registry::open());
+    registry.push(&marked("base"), "base", "1", Packing::Gzip);
+    let kelp = Kelp::new();
+    let base = registry.name("base:1");
+    kelp.ok(["pull", &base]);
+    kelp.ok(["save", "-o", "docker.tar", &base]);
+    kelp.ok(["save", "--format", "oci-archive", "-o", "oci.tar", &base]);
+    drop(registry);
+    let top = kelp.inspect(&base, "{{index .RootFS.Layers 1}}");
+    let layer = kelp.data().join("layers/sha256").join(&top[7..]);
+    let blobs = || fs::read_dir(kelp.data().join("blobs/sha256")).unwrap().flatten().map(|entry| entry.path());
+    let packed = || blobs().filter(|path| fs::read(path).unwrap().starts_with(&[0x1f, 0x8b]));
+    let forget = || packed().for_each(|path| fs::remove_file(path).unwrap());
+    let spoil = || {
+        let note: serde_json::Value = serde_json::from_slice(&fs::read(layer.join("blob.json")).unwrap()).unwrap();
+        let path = kelp.data().join("blobs/sha256").join(&note["digest"].as_str().unwrap()[7..]);
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        // The blob is what is bad, not the files.
+        kelp.run(["system", "check"]).code(1).stdout_has("blob sha256:").stdout_has("1 wrong");
+        kelp.run(["save", "-o", "no.tar", &base]).failure().stderr_has("was damaged and is removed");
+    };
+    let unrecord = || fs::remove_file(layer.join("archive.zst")).unwrap();
+    let lose = || fs::remove_dir_all(&layer).unwrap();
+    let whole = fs::read(kelp.work().join("docker.tar")).unwrap();
+    // Spoiled or gone as they were pulled; then what a load has put there instead is lost.
+    let damages: [(&dyn Fn(), &str); 5] =
+        [(&spoil, "docker.tar"), (&unrecord, "oci.tar"), (&forget, "docker.tar"), (&unrecord, "docker.tar"), (&lose, "oci.tar")];
+    for (round, (damage, archive)) in damages.iter().enumerate() {
+        damage();
+        if round != 2 {
+            kelp.run(["save", "-o", "no.tar", &base]).failure();
+            kelp.run(["system", "check", "-q"]).code(1);
+        }
+        match round % 2 {
+            0 => kelp.run(["load", "-q", "-i", archive]).success(),
+            _ => kelp.cmd(["load", "-q"]).stdin(fs::read(kelp.work().join(archive)).unwrap()).output().success(),
+        };
+        kelp.run(["system", "check"]).success().stdout_has("all is well");
+        kelp.ok(["save", "-o", "again.tar", &base]);
+        assert!(fs::read(kelp.work().join("again.tar")).unwrap() == whole, "round {round}");
+        kelp.ok(["push", &base, &second.name(&format!("base:{round}"))]);
+        kelp.run(["run", "--rm", "--network", "none", "--pull", "never", &base, "cat", "/mark"]).success().stdout("base");
+    }
+    // Files that were changed are not what the archive holds.
+    unrecord();
+    fs::write(layer.join("fs/mark"), "evil").unwrap();
+    kelp.run(["load", "-q", "-i", "docker.tar"]).failure().stderr_has("were changed");
+    kelp.ok(["rmi", "-f", &kelp.inspect(&base, "{{.Id}}")]);
+    kelp.run(["load", "-q", "-i", "docker.tar"]).success();
+    kelp.run(["run", "--rm", "--network", "none", "--pull", "never", &base, "cat", "/mark"]).success().stdout("base");
+}
+
+#[test]
 fn other_tools_read_what_is_pushed() {
     needs!("registry", "skopeo");
     let registry = Registry::open();

@@ -54,6 +54,8 @@ fn images_are_mounted_to_be_read() {
         let id = |name: &str| kelp.ok(["image", "inspect", "-f", "{{.Id}}", name])[7..].to_owned();
         out.success().stdout(&format!("x2\n{}\n{}\n", id("app"), id("busybox")));
     }
+    // Removed, an image is not left mounted.
+    inside(&kelp, "$K image mount app >/dev/null; $K rmi app >/dev/null; $K image mount; grep -c /mnt/image/ /proc/self/mountinfo || true").success().stdout("0\n");
     kelp.no_process_left();
 }
 

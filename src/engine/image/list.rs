@@ -13,6 +13,7 @@ use super::{store, transport};
 use crate::engine::child::in_child;
 use crate::engine::options::{PullOptions, PushOptions};
 use crate::engine::{Engine, Error};
+use crate::image::archive::Subject;
 use crate::image::compose::{self, Format};
 use crate::image::lists::{DOCKER_LIST, Entry, List, OCI_INDEX};
 pub use crate::image::lists::Traits;
@@ -249,10 +250,16 @@ pub(super) fn send(
     progress: &dyn PushProgress,
 ) -> Result<PushedList, Error> {
     let store = store(engine);
-    if let Some(place) = destination
-        && transport::parse(place)?.is_some()
+    if let Some(text) = destination
+        && let Some(place) = transport::parse(text)?
     {
-        return Err(Error::Usage(format!("a manifest list can be pushed to a registry only, not to {place}: push its images there")));
+        let settings = super::push::settings(options)?;
+        let format = options.format.map(|format| match format {
+            crate::engine::options::ManifestFormat::Docker => Format::Docker,
+            crate::engine::options::ManifestFormat::Oci => Format::Oci,
+        });
+        let (digest, size) = in_child(engine, false, || place.save_list(&store, list, settings, format))?;
+        return Ok(PushedList { name: text.to_owned(), digest: digest.to_string(), size });
     }
     let target = store.reference(transport::registry_name(destination.unwrap_or(&list.name)))?;
     let docker = options.format == Some(crate::engine::options::ManifestFormat::Docker);
@@ -287,6 +294,16 @@ pub(super) fn send(
         }
         Ok(PushedList { name: target.to_string(), digest: digest.to_string(), size: raw.len() })
     })
+}
+
+/// The images of a list, to be written.
+pub(super) fn members(store: &ImageStore, list: &List) -> Result<Vec<Subject>, Error> {
+    let subject = |entry: &Entry| {
+        let record = store.record(&entry.image)?.ok_or_else(|| Error::not_found("image", entry.image.to_string()))?;
+        let image = Image { record, names: Vec::new(), repo_digests: Vec::new(), came_by: BTreeMap::new() };
+        Ok(Subject::new(store, &image, &[])?)
+    };
+    list.entries.iter().map(subject).collect()
 }
 
 /// Where images that are not here come from.
@@ -341,7 +358,7 @@ impl Fetch<'_> {
     }
 }
 
-fn entry(store: &ImageStore, image: &Image) -> Result<Entry, Error> {
+pub(super) fn entry(store: &ImageStore, image: &Image) -> Result<Entry, Error> {
     let (digest, raw, media_type) = own_manifest(store, image)?;
     let platform = &image.record.platform;
     Ok(Entry {

@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 pub mod diff;
+pub mod export;
 mod find;
 mod health;
 mod login;
@@ -34,6 +35,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::options::{RemoveImageOptions, RemoveOptions};
+use super::mounted::{self, Of};
 use super::{Engine, Error, Kind};
 use crate::format::{duration, size, time};
 use crate::image::store::RemoveReport;
@@ -131,7 +133,7 @@ pub fn remove(engine: &Engine, name: &str, options: &RemoveImageOptions) -> Resu
         }
         other => other?,
     };
-    after_removal(&store, &report);
+    after_removal(engine, &store, &report);
     let untagged = report.untagged.iter().map(|name| format!("Untagged: {}", name.familiar()));
     let deleted = report.deleted.iter().map(|id| format!("Deleted: {id}"));
     Ok(untagged.chain(deleted).collect())
@@ -174,7 +176,15 @@ fn remove_users(engine: &Engine, id: &Digest) -> Result<bool, Error> {
 }
 
 /// Deleting files takes long; nobody waits for it.
-fn after_removal(store: &ImageStore, report: &RemoveReport) {
+fn after_removal(engine: &Engine, store: &ImageStore, report: &RemoveReport) {
+    // As with podman, what is mounted here goes first: else its files would go from under it one by one.
+    if !report.deleted.is_empty() && crate::userns::is_inside(&engine.paths.run) {
+        for (id, place) in mounted::all(engine, Of::Image) {
+            if report.deleted.iter().any(|deleted| deleted.hex() == id) {
+                mounted::unmount(&place, true).ok();
+            }
+        }
+    }
     if !report.deleted.is_empty() {
         crate::image::durable::clear_in_background(store.data()).ok();
     }

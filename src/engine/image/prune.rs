@@ -40,6 +40,8 @@ pub fn prune(engine: &Engine, all: bool, filters: &[String]) -> Result<PrunedIma
         let images = store.list()?;
         let used = containers_of(engine)?;
         let listed = store.listed()?;
+        // After the images: one that is seen was leased before it was there.
+        let leased = store.leased()?;
         let parents: BTreeSet<Digest> = images.iter().filter_map(|image| image.record.parent.clone()).collect();
         let mut removed = false;
         for image in images {
@@ -47,7 +49,7 @@ pub fn prune(engine: &Engine, all: bool, filters: &[String]) -> Result<PrunedIma
             let named = !image.names.is_empty() || (!all && !image.repo_digests.is_empty());
             let fits = until.is_none_or(|until| image.record.created.unwrap_or(0) <= until)
                 && (!with_labels || store.config(id).is_ok_and(|config| filters.labels(&config.config.labels)));
-            if (named && !all) || used.contains_key(id.hex()) || listed.contains(id) || parents.contains(id) || !fits {
+            if (named && !all) || used.contains_key(id.hex()) || listed.contains(id) || leased.contains(id) || parents.contains(id) || !fits {
                 continue;
             }
             if !entered {
@@ -60,7 +62,7 @@ pub fn prune(engine: &Engine, all: bool, filters: &[String]) -> Result<PrunedIma
                 Err(StoreError::InUse { .. } | StoreError::NotFound(_)) => continue,
                 other => other?,
             };
-            after_removal(&store, &report);
+            after_removal(engine, &store, &report);
             removed = true;
             pruned.lines.extend(report.untagged.iter().map(|name| format!("untagged: {}", name.familiar())));
             pruned.lines.extend(report.deleted.iter().map(|id| format!("deleted: {id}")));

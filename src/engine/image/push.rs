@@ -41,6 +41,9 @@ pub fn push(
     let store = super::store(engine);
     let wanted = options.registry.platform.as_ref();
     if let Some(place) = destination.map(transport::parse).transpose()?.flatten() {
+        if place.takes_lists() && wanted.is_none() && let Some(list) = store.list_of(transport::registry_name(name))? {
+            return push_list(engine, &list, destination, options, progress);
+        }
         let image = store.resolve_on(name, wanted)?;
         let settings = settings(options)?;
         let manifest = options.format.map(|format| match format {

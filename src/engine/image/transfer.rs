@@ -98,11 +98,8 @@ pub fn save(engine: &Engine, images: &[String], options: &SaveOptions, out: Outp
         if let Some(platform) = options.platform.as_ref().filter(|wanted| wanted.rank(&image.record.platform).is_none()) {
             return Err(Error::Usage(format!("image {text} is for {}, not for {platform}", image.record.platform)));
         }
-        // By id, all names go along; by name, this one.
-        let names = match store.reference(text) {
-            Ok(name) if image.names.contains(&name) => vec![name],
-            _ => image.names.clone(),
-        };
+        // By id none goes along, as with docker and podman; by name, this one.
+        let names = store.name_of(text)?.into_iter().collect();
         match wanted.iter_mut().find(|(other, _)| other.record.id == image.record.id) {
             Some((_, all)) => all.extend(names),
             None => wanted.push((image, names)),

@@ -9,6 +9,7 @@ use crate::image::Image;
 use crate::image::archive::{self, Input, LoadOptions, Loaded, SaveFormat, SaveOptions, Subject, Target};
 use crate::image::compose::Format;
 use crate::image::compress::Settings;
+use crate::image::lists::List;
 use crate::spec::Digest;
 
 /// Where an image is.
@@ -96,6 +97,42 @@ impl Place {
             Kind::OciArchive | Kind::DockerArchive => to_file(&self.path, |out| save(Target::Stream(out)))?,
         };
         Ok(written.unwrap_or(config))
+    }
+}
+
+impl Place {
+    /// Whether lists have a place there.
+    pub(super) fn takes_lists(&self) -> bool {
+        self.kind != Kind::DockerArchive
+    }
+
+    /// Writes a list with all its images there. Returns digest and size of the list.
+    pub(super) fn save_list(
+        &self,
+        store: &crate::image::ImageStore,
+        list: &List,
+        compression: Option<Settings>,
+        manifest: Option<Format>,
+    ) -> Result<(Digest, usize), Error> {
+        let format = match self.kind {
+            Kind::Dir => SaveFormat::Dir,
+            Kind::Oci | Kind::OciArchive => SaveFormat::Oci,
+            Kind::DockerArchive => {
+                return Err(Error::Usage("a docker-archive holds no manifest lists: use oci-archive:, oci: or dir:".to_owned()));
+            }
+        };
+        let names = match (&self.select, self.kind) {
+            (Some(name), _) => vec![name.clone()],
+            (None, Kind::OciArchive) => vec![list.name.clone()],
+            (None, _) => Vec::new(),
+        };
+        let options = SaveOptions { format, compression, manifest };
+        let members = super::list::members(store, list)?;
+        let save = |target: Target<'_>| Ok::<_, Error>(archive::save_list(store, (list, &members), &names, &options, target)?);
+        match self.kind {
+            Kind::OciArchive => to_file(&self.path, |out| save(Target::Stream(out))),
+            _ => save(Target::Directory(&self.path)),
+        }
     }
 }
 

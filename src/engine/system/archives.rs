@@ -15,7 +15,9 @@ pub(super) fn is_lost(store: &ImageStore, layer: &Digest) -> Result<bool, Error>
     if origin::is_whole(store, layer)? {
         return Ok(false);
     }
-    Ok(LayerStore::open(store.data()).blob(layer).is_some() || !origin::claimed(store, layer)?.is_empty())
+    let layers = LayerStore::open(store.data());
+    let was_recorded = layers.record(layer).is_some_and(|record| record.archive);
+    Ok(was_recorded || layers.blob(layer).is_some() || !origin::claimed(store, layer)?.is_empty())
 }
 
 /// Fetches missing archives from where images with their layers came.

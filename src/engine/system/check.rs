@@ -17,6 +17,7 @@ use crate::image::layers::LayerError;
 use crate::image::pull::Progress;
 use crate::image::archive::ArchiveError;
 use crate::image::unpack::Owners;
+use crate::image::verify::{self, Verdict};
 use crate::image::{Image, ImageStore, LayerStore};
 use crate::spec::Digest;
 use crate::state::Containers;
@@ -130,7 +131,7 @@ fn look(engine: &Engine, options: CheckOptions, progress: &dyn Progress) -> Resu
             if !seen.insert(layer.clone()) {
                 continue;
             }
-            verify(&store, layer, options, progress, &mut report)?;
+            verify_layer(&store, layer, options, progress, &mut report)?;
         }
     }
     let (containers, damaged) = Containers::new(&engine.paths).list()?;
@@ -146,7 +147,11 @@ fn look(engine: &Engine, options: CheckOptions, progress: &dyn Progress) -> Resu
     Ok(report)
 }
 
-fn verify(
+fn owners() -> Owners {
+    if IdMap::of_process("self").is_none_or(|map| map.is_single()) { Owners::Record } else { Owners::Set }
+}
+
+fn verify_layer(
     store: &ImageStore,
     layer: &Digest,
     options: CheckOptions,
@@ -165,11 +170,14 @@ fn verify(
         return Ok(());
     }
     progress.say(&format!("Checking layer {}", layer.short()));
-    let single_id = IdMap::of_process("self").is_none_or(|map| map.is_single());
-    let owners = if single_id { Owners::Record } else { Owners::Set };
-    match crate::image::verify::verify(store, layer, owners) {
-        Ok(true) => report.layers += 1,
-        Ok(false) => report.unverified += 1,
+    match verify::verify(store, layer, owners()) {
+        Ok(Verdict::Well) => report.layers += 1,
+        Ok(Verdict::Unknown) => report.unverified += 1,
+        Ok(Verdict::Added(paths)) => {
+            let shown: Vec<String> = paths.iter().take(3).map(|path| format!("/{}", String::from_utf8_lossy(path).escape_debug())).collect();
+            let more = if paths.len() > shown.len() { format!(" and {} more", paths.len() - shown.len()) } else { String::new() };
+            found(report, Kind::Layer, layer, format!("files were added to it: {}{more}", shown.join(", ")));
+        }
         Err(ArchiveError::Layer(LayerError::Damaged { .. })) => found(report, Kind::Layer, layer, "its contents were changed"),
         Err(error) => {
             let cause = std::error::Error::source(&error).map(|cause| format!(" ({cause})")).unwrap_or_default();
@@ -211,10 +219,17 @@ fn repair(engine: &Engine, report: &mut CheckReport, options: CheckOptions, prog
             }
             Kind::Layer => {
                 let Ok(layer) = finding.id.parse::<Digest>() else { continue };
-                in_child(engine, false, || {
+                let tidied = in_child(engine, false, || {
+                    if let Ok(Verdict::Added(paths)) = verify::verify(&store, &layer, owners()) {
+                        return Ok(verify::remove_added(&store, &layer, &paths).is_ok());
+                    }
                     LayerStore::open(&engine.paths.data).retire(&layer).map_err(|error| Error::Storage(error.to_string()))?;
-                    Ok(())
+                    Ok(false)
                 })?;
+                if tidied {
+                    finding.done = Some("removed what was added".to_owned());
+                    continue;
+                }
                 again.extend(images.iter().filter(|image| image.record.layers.contains(&layer)).map(|image| image.record.id.clone()));
             }
             Kind::Archive | Kind::Container => {}

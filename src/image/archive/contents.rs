@@ -12,11 +12,13 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
-use super::ingest::unpack_into;
+use super::ingest::{settle, unpack_into};
 use super::{ArchiveError, Input, LoadOptions, Progress};
 use crate::image::compression::{Compression, Decoder};
 use crate::image::layers::LayerStore;
+use crate::image::origin;
 use crate::image::packed;
+use crate::image::store::ImageStore;
 use crate::image::unpack::{Kind, Member, TarReader};
 use crate::spec::Digest;
 
@@ -69,7 +71,7 @@ impl Contents {
     /// Opens an archive; a stream is read to its end.
     pub(super) fn open(
         input: Input,
-        layers: &LayerStore,
+        images: &ImageStore,
         options: &LoadOptions,
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Self, ArchiveError> {
@@ -80,14 +82,14 @@ impl Contents {
                 (file, shown)
             }
             Input::File(file) => (file, "the archive".to_owned()),
-            Input::Stream(stream) => return Self::stream(stream, layers, options, progress),
+            Input::Stream(stream) => return Self::stream(stream, images, options, progress),
         };
         let meta = file.metadata().map_err(ArchiveError::io("open", &shown))?;
         if meta.is_dir() {
             return Ok(Self::Directory(file.into()));
         }
         if !meta.is_file() {
-            return Self::stream(Box::new(file), layers, options, progress);
+            return Self::stream(Box::new(file), images, options, progress);
         }
         let mut file = file;
         let mut head = [0u8; 8];
@@ -97,7 +99,7 @@ impl Contents {
             .map_err(ArchiveError::io("read", &shown))?;
         let packed = !matches!(Compression::detect(&head[..length]), Ok(Compression::None));
         if packed || start != 0 {
-            return Self::stream(Box::new(file), layers, options, progress);
+            return Self::stream(Box::new(file), images, options, progress);
         }
         let members = index(&file)?;
         Ok(Self::Indexed { file, members })
@@ -105,7 +107,7 @@ impl Contents {
 
     fn stream(
         stream: Box<dyn Read + Send>,
-        layers: &LayerStore,
+        images: &ImageStore,
         options: &LoadOptions,
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Self, ArchiveError> {
@@ -123,7 +125,7 @@ impl Contents {
         let mut reader = TarReader::new(BufReader::with_capacity(256 * 1024, decoder));
         let mut kept = Kept::default();
         while let Some(member) = reader.next_member()? {
-            kept.take(&member, &mut reader, layers, options, progress)?;
+            kept.take(&member, &mut reader, images, options, progress)?;
         }
         reader.drain()?;
         Ok(Self::Streamed(kept))
@@ -226,7 +228,7 @@ impl Kept {
         &mut self,
         member: &Member,
         reader: &mut TarReader<'_, R>,
-        layers: &LayerStore,
+        images: &ImageStore,
         options: &LoadOptions,
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<(), ArchiveError> {
@@ -236,7 +238,7 @@ impl Kept {
         }
         let kept = match member.kind {
             Kind::Symlink | Kind::Hardlink => Streamed::Alias(target(&key, member)),
-            Kind::File => self.file(&key, member, reader, layers, options, progress)?,
+            Kind::File => self.file(&key, member, reader, images, options, progress)?,
             _ => return Ok(()),
         };
         self.members.insert(key, kept);
@@ -248,7 +250,7 @@ impl Kept {
         key: &[u8],
         member: &Member,
         reader: &mut TarReader<'_, R>,
-        layers: &LayerStore,
+        images: &ImageStore,
         options: &LoadOptions,
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Streamed, ArchiveError> {
@@ -260,7 +262,10 @@ impl Kept {
             .map_err(failed)?;
         if looks_like_layer(&head) {
             let name = String::from_utf8_lossy(key).into_owned();
-            if let Some(digest) = named_digest(&name).filter(|digest| layers.has(digest)) {
+            let layers = LayerStore::open(images.data());
+            if let Some(digest) = named_digest(&name).filter(|digest| layers.has(digest))
+                && origin::is_whole(images, &digest)?
+            {
                 // Here already, by the name it has; the image's configuration must agree later.
                 return Ok(Streamed::Layer(digest));
             }
@@ -268,7 +273,7 @@ impl Kept {
             let mut txn = layers.begin_unnamed()?;
             let input = std::io::Cursor::new(head).chain(Content(reader));
             let unpacked = unpack_into(&mut txn, input, &name, options)?;
-            txn.commit_as(&unpacked.diff_id, &unpacked.report)?;
+            settle(images, txn, &unpacked)?;
             self.unpacked = true;
             return Ok(Streamed::Layer(unpacked.diff_id));
         }

@@ -7,7 +7,9 @@ use std::io::{BufReader, Read};
 
 use super::{ArchiveError, LoadOptions};
 use crate::image::compression::Decoder;
-use crate::image::layers::LayerTxn;
+use crate::image::layers::{LayerStore, LayerTxn};
+use crate::image::origin;
+use crate::image::store::ImageStore;
 use crate::image::unpack::pipe::HashedPipe;
 use crate::image::unpack::{UnpackOptions, UnpackReport, unpack_buffered};
 use crate::spec::Digest;
@@ -52,12 +54,22 @@ pub(super) fn unpack_into<R: Read + Send>(
     Ok(unpacked)
 }
 
+/// Puts an unpacked layer in place; one that is here without its archive gets that.
+pub(super) fn settle(images: &ImageStore, txn: LayerTxn, unpacked: &Unpacked) -> Result<(), ArchiveError> {
+    let layer = &unpacked.diff_id;
+    if LayerStore::open(images.data()).has(layer) && !origin::is_whole(images, layer)? {
+        return Ok(txn.complete(layer)?);
+    }
+    txn.commit_as(layer, &unpacked.report)?;
+    Ok(())
+}
+
 /// Unpacks a layer whose digest is known and puts it in place.
 pub(super) fn ingest<R: Read + Send>(
+    images: &ImageStore,
     mut txn: LayerTxn,
     input: R,
-    name: &str,
-    expected: &Digest,
+    (name, expected): (&str, &Digest),
     options: &LoadOptions,
 ) -> Result<(), ArchiveError> {
     let unpacked = unpack_into(&mut txn, input, name, options)?;
@@ -68,6 +80,5 @@ pub(super) fn ingest<R: Read + Send>(
             actual: unpacked.diff_id,
         });
     }
-    txn.commit(&unpacked.report)?;
-    Ok(())
+    settle(images, txn, &unpacked)
 }

@@ -15,6 +15,7 @@ use super::{ArchiveError, Input, LoadOptions, Loaded, Progress};
 use crate::image::config::{ImageConfig, MAX_CONFIG};
 use crate::image::durable;
 use crate::image::layers::{Claim, LayerStore};
+use crate::image::origin;
 use crate::image::manifest::{Descriptor, Document, Index, MAX_MANIFEST};
 use crate::image::store::{ImageStore, NewImage};
 use crate::spec::{Digest, Platform, Reference};
@@ -52,7 +53,7 @@ pub fn load(
         progress,
         unpacked: AtomicUsize::new(0),
     };
-    let contents = Contents::open(input, &loader.layers, options, progress)?;
+    let contents = Contents::open(input, images, options, progress)?;
     if matches!(&contents, Contents::Streamed(kept) if kept.unpacked) {
         loader.unpacked.fetch_add(1, Ordering::Relaxed);
     }
@@ -334,14 +335,17 @@ impl Loader<'_> {
                 LayerSource::Open(_) => Err(missing()),
             };
         }
-        let Claim::Absent(txn) = self.layers.begin(digest, &mut waiting)? else {
-            return Ok(());
+        let txn = match self.layers.begin(digest, &mut waiting)? {
+            Claim::Absent(txn) => txn,
+            Claim::Present(_) if origin::is_whole(self.images, digest)? => return Ok(()),
+            // Its archive is lost.
+            Claim::Present(_) => self.layers.begin_unnamed()?,
         };
         let Some(LayerSource::Open(input)) = contents.layer(name)? else {
             return Err(missing());
         };
         (self.progress)(Progress::Layer(name));
-        ingest(txn, input, name, digest, self.options)?;
+        ingest(self.images, txn, input, (name, digest), self.options)?;
         self.unpacked.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

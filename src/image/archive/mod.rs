@@ -24,7 +24,7 @@ use crate::spec::{Digest, Reference};
 pub use error::ArchiveError;
 pub use import::{ImportSpec, import};
 pub use load::load;
-pub use save::{SaveFormat, SaveOptions, Subject, Target, save};
+pub use save::{SaveFormat, SaveOptions, Subject, Target, save, save_list};
 
 /// Where an archive comes from.
 pub enum Input {

@@ -19,6 +19,7 @@ use crate::image::compress::{Encoder, Settings};
 use crate::image::compression::Compression;
 use crate::image::config::ImageConfig;
 use crate::image::manifest::{Document, MAX_MANIFEST};
+use crate::image::lists::{DOCKER_LIST, List, OCI_INDEX};
 use crate::image::origin::Origin;
 use crate::image::store::{Image, ImageRecord, ImageStore};
 use crate::spec::digest::Algorithm;
@@ -115,6 +116,32 @@ pub fn save(
     Ok(digest)
 }
 
+/// Writes a list with its images, as an OCI layout or `dir:`. `members` are the images of its entries, in their order; `names`
+/// is what the layout calls the list. Returns digest and size of the index.
+///
+/// # Errors
+/// As [`save`]; a docker-archive has no place for a list.
+pub fn save_list(
+    images: &ImageStore,
+    (list, members): (&List, &[Subject]),
+    names: &[String],
+    options: &SaveOptions,
+    target: Target<'_>,
+) -> Result<(Digest, usize), ArchiveError> {
+    let sink = match target {
+        Target::Stream(out) => Sink::tar(out),
+        Target::Directory(path) => Sink::directory(path)?,
+    };
+    let mut saver = Saver { images, sink, options, written: BTreeMap::new() };
+    let written = match options.format {
+        SaveFormat::Docker => return Err(ArchiveError::damaged("a docker-archive holds no lists")),
+        SaveFormat::Oci => saver.oci_list(list, members, names)?,
+        SaveFormat::Dir => saver.dir_list(list, members)?,
+    };
+    saver.sink.finish()?;
+    Ok(written)
+}
+
 struct Saver<'a> {
     images: &'a ImageStore,
     sink: Sink<'a>,
@@ -125,6 +152,8 @@ struct Saver<'a> {
 
 /// What a member is called: by the digest of its bytes, and of the uncompressed layer.
 type Name<'n> = &'n dyn Fn(&Digest, &Digest) -> String;
+/// What a blob or document is called by its digest.
+type DigestName<'n> = &'n dyn Fn(&Digest) -> String;
 
 impl Saver<'_> {
     fn docker(&mut self, wanted: &[Subject]) -> Result<(), ArchiveError> {
@@ -145,7 +174,8 @@ impl Saver<'_> {
     fn oci(&mut self, wanted: &[Subject]) -> Result<Option<(Digest, usize)>, ArchiveError> {
         let name = |digest: &Digest| format!("blobs/{}", digest.path().display());
         self.sink.document("oci-layout", &to_bytes(&json!({"imageLayoutVersion": "1.0.0"}))?)?;
-        let mut entries = self.earlier(wanted);
+        let names: Vec<&String> = wanted.iter().flat_map(|subject| &subject.names).collect();
+        let mut entries = self.earlier(&names);
         let mut last = None;
         for subject in wanted {
             let kind = self.options.manifest.unwrap_or(Format::Oci);
@@ -163,33 +193,67 @@ impl Saver<'_> {
                 entry["platform"]["variant"] = json!(variant);
             }
             last = Some((digest, manifest.len()));
-            if subject.names.is_empty() {
-                entries.push(entry.clone());
-            }
-            for name in &subject.names {
-                entry["annotations"] = json!({"org.opencontainers.image.ref.name": name});
-                if name.contains(['/', ':']) {
-                    entry["annotations"]["io.containerd.image.name"] = json!(name);
-                }
-                entries.push(entry.clone());
-            }
+            entries.extend(named(&entry, &subject.names));
         }
-        let index = json!({
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.index.v1+json",
-            "manifests": entries,
-        });
-        self.sink.document("index.json", &to_bytes(&index)?)?;
+        self.index_json(&entries)?;
         Ok(last)
     }
 
+    fn index_json(&mut self, entries: &[Value]) -> Result<(), ArchiveError> {
+        let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries});
+        self.sink.document("index.json", &to_bytes(&index)?)
+    }
+
+    /// As BuildKit and skopeo have it: the list is a blob, and what the layout's own index names.
+    fn oci_list(&mut self, list: &List, members: &[Subject], names: &[String]) -> Result<(Digest, usize), ArchiveError> {
+        let name = |digest: &Digest| format!("blobs/{}", digest.path().display());
+        self.sink.document("oci-layout", &to_bytes(&json!({"imageLayoutVersion": "1.0.0"}))?)?;
+        let mut entries = self.earlier(&names.iter().collect::<Vec<_>>());
+        let kind = self.options.manifest.unwrap_or(Format::Oci);
+        let index = self.members(list, members, kind, (&name, &name))?;
+        let digest = self.document(&name(&Digest::of(index.as_bytes())), index.as_bytes())?;
+        let media_type = if kind == Format::Docker { DOCKER_LIST } else { OCI_INDEX };
+        entries.extend(named(&json!({"mediaType": media_type, "digest": digest, "size": index.len()}), names));
+        self.index_json(&entries)?;
+        Ok((digest, index.len()))
+    }
+
+    fn dir_list(&mut self, list: &List, members: &[Subject]) -> Result<(Digest, usize), ArchiveError> {
+        self.sink.document("version", b"Directory Transport Version: 1.1\n")?;
+        let kind = self.options.manifest.unwrap_or(Format::Docker);
+        let names: (DigestName<'_>, DigestName<'_>) = (&|digest| digest.hex().to_owned(), &|digest| format!("{}.manifest.json", digest.hex()));
+        let index = self.members(list, members, kind, names)?;
+        self.sink.document("manifest.json", index.as_bytes())?;
+        Ok((Digest::of(index.as_bytes()), index.len()))
+    }
+
+    /// Writes the images of a list, and returns the list as it is with their manifests. Blobs and manifests are called by what
+    /// the two functions say.
+    fn members(
+        &mut self,
+        list: &List,
+        members: &[Subject],
+        kind: Format,
+        (blob, document): (DigestName<'_>, DigestName<'_>),
+    ) -> Result<String, ArchiveError> {
+        let mut list = list.clone();
+        for (entry, subject) in list.entries.iter_mut().zip(members) {
+            let manifest = self.manifest(subject, kind, &|digest, _| blob(digest))?;
+            self.document(&blob(&Digest::of(&subject.config)), &subject.config)?;
+            entry.digest = self.document(&document(&Digest::of(&manifest)), &manifest)?;
+            entry.size = manifest.len() as u64;
+            kind.media_types().0.clone_into(&mut entry.media_type);
+        }
+        Ok(list.index(kind).to_string())
+    }
+
     /// The entries of the index that is there, but for those whose names are given away now.
-    fn earlier(&self, wanted: &[Subject]) -> Vec<Value> {
+    fn earlier(&self, names: &[&String]) -> Vec<Value> {
         let index = self.sink.read("index.json", MAX_MANIFEST);
         let index: Value = index.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let taken = |entry: &Value| {
             let name = entry["annotations"]["org.opencontainers.image.ref.name"].as_str();
-            name.is_some_and(|name| wanted.iter().any(|subject| subject.names.iter().any(|new| new == name)))
+            name.is_some_and(|name| names.iter().any(|new| *new == name))
         };
         let Value::Array(mut entries) = index["manifests"].clone() else { return Vec::new() };
         entries.retain(|entry| !taken(entry));
@@ -274,6 +338,22 @@ impl Saver<'_> {
         }
         Ok(digest)
     }
+}
+
+/// An entry of an OCI layout's index under each of its names.
+fn named(entry: &Value, names: &[String]) -> Vec<Value> {
+    if names.is_empty() {
+        return vec![entry.clone()];
+    }
+    let under = |name: &String| {
+        let mut entry = entry.clone();
+        entry["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+        if name.contains(['/', ':']) {
+            entry["annotations"]["io.containerd.image.name"] = json!(name);
+        }
+        entry
+    };
+    names.iter().map(under).collect()
 }
 
 /// Compresses into a file without a name.

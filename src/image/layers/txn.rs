@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::blob::BLOB;
 use super::{ARCHIVE, Claim, LOCK, LayerBlob, LayerError, LayerRecord, LayerStore, RECORD, TREE, VERSION};
-use super::{make_dir, remove_below, write_record};
+use super::{make_dir, remove_below, replay_checked, write_record};
 use crate::image::unpack::{Recorder, UnpackReport};
 use crate::spec::Digest;
 use crate::sys::identity;
@@ -132,7 +132,7 @@ impl LayerTxn {
         }
     }
 
-    /// Puts a layer begun without a digest in place; when it is here already, this one is dropped.
+    /// Puts a layer in place, begun with or without its digest; when it is here already, this one is dropped.
     ///
     /// # Errors
     /// When renaming fails.
@@ -141,6 +141,9 @@ impl LayerTxn {
         digest: &Digest,
         report: &UnpackReport,
     ) -> Result<PathBuf, LayerError> {
+        if self.digest.as_ref() == Some(digest) {
+            return self.commit(report);
+        }
         self.commit_named(digest, report, None)
     }
 
@@ -156,6 +159,23 @@ impl LayerTxn {
         dir: &Path,
     ) -> Result<PathBuf, LayerError> {
         self.commit_named(digest, report, Some(dir))
+    }
+
+    /// Gives the structure of the archive to the layer that is here without: this one is dropped then. A structure that
+    /// cannot be kept changes nothing.
+    ///
+    /// # Errors
+    /// [`LayerError::Changed`] when the files here are not those of the archive any more; when it cannot be put in place.
+    pub fn complete(self, layer: &Digest) -> Result<(), LayerError> {
+        if !self.recorded {
+            return Ok(());
+        }
+        let record = self.store.record(layer).ok_or_else(|| LayerError::Missing(layer.clone()))?;
+        let (from, path) = (self.store.tmp(&self.name).join(ARCHIVE), self.store.path(layer));
+        let open = |file: &Path| File::open(file).map_err(LayerError::io("open", file));
+        replay_checked(layer, open(&from)?, &open(&path.join(TREE))?, &mut io::sink(), &path).map_err(|_| LayerError::Changed(layer.clone()))?;
+        fs::rename(&from, path.join(ARCHIVE)).map_err(LayerError::io("rename", &from))?;
+        write_record(&path, &LayerRecord { archive: true, ..record })
     }
 
     fn commit_named(

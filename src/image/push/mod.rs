@@ -129,7 +129,7 @@ pub enum PushError {
         source: io::Error,
     },
     /// A layer is not what it was when it came.
-    #[error("layer {0} is damaged here; pull or load its image again")]
+    #[error("layer {0} is damaged here; run `kelp system check --repair`, then pull or load its image again if need be")]
     Damaged(String),
     /// A destination that cannot be written to.
     #[error("cannot push to {0}: a name with a digest says already what is there; give a tag")]
@@ -246,7 +246,7 @@ impl Known {
         let layers = LayerStore::open(store.data());
         for layer in record.unique_layers() {
             // A layer made here has none; then there is nothing to look for.
-            let made_here = layers.record(layer).is_some_and(|record| record.archive) && layers.blob(layer).is_none();
+            let made_here = layers.is_recorded(layer) && layers.blob(layer).is_none();
             if !made_here && let Some((blob, _)) = origin::kept(store, layer)? {
                 known.add(layer, blob.into());
             }

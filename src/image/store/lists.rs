@@ -37,6 +37,20 @@ impl ImageStore {
         }
     }
 
+    /// The tagged name a text means an image or a list by; none for an id or a digest.
+    ///
+    /// # Errors
+    /// As [`ImageStore::resolve_id`].
+    pub fn name_of(&self, text: &str) -> Result<Option<Reference>, StoreError> {
+        let here = |store: &Self| match store.meant(text, None) {
+            Ok(Meant { name, list, .. }) => Ok(name.or(list)),
+            // A list without an image for this host.
+            Err(StoreError::NoMember { .. }) => store.find_list(text)?.map(|list| list.reference()).transpose(),
+            Err(error) => Err(error),
+        };
+        Ok(self.anywhere(here)?.filter(|name| name.tag().is_some() && name.digest().is_none()))
+    }
+
     fn find_list(&self, text: &str) -> Result<Option<List>, StoreError> {
         let local = ShortNames { prefix: "localhost".to_owned(), ..ShortNames::default() };
         for name in [self.reference(text), Reference::parse(text, &local)].into_iter().flatten() {

@@ -34,6 +34,15 @@ impl<W: Write> TarWriter<W> {
     /// # Errors
     /// When reading or writing fails.
     pub fn merged(&mut self, layers: &[OwnedFd], options: &TreeOptions<'_>) -> io::Result<()> {
+        self.merged_below(layers, b"", options)
+    }
+
+    /// The same, stored below a directory of the archive; what is linked is linked within it.
+    ///
+    /// # Errors
+    /// When reading or writing fails.
+    pub fn merged_below(&mut self, layers: &[OwnedFd], stored: &[u8], options: &TreeOptions<'_>) -> io::Result<()> {
+        self.links.clear();
         let options = TreeOptions { layer: false, ..*options };
         let mut walkers: Vec<Walker<'_>> = layers.iter().map(|fd| Walker::new(fd.as_fd())).collect();
         let all: Vec<usize> = (0..layers.len()).collect();
@@ -50,7 +59,7 @@ impl<W: Write> TarWriter<W> {
             }
             let Some((top, below)) = find(&mut walkers, &level.layers, &path)? else { continue };
             let (parent, name) = walkers[top].parent(&path, Missing::Fail).map_err(io::Error::other)?;
-            match self.entry(parent, name, (&path, &path), &options) {
+            match self.entry(parent, name, (&path, &join(stored, &path)), &options) {
                 Ok(true) => {
                     let mut parts = vec![top];
                     parts.extend(below);
