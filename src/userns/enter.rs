@@ -18,6 +18,9 @@ use crate::sys::mount::{attribute, clone_tree, set_attributes};
 use crate::sys::identity;
 use crate::sys::process::{self, CStrings, Cloned, NEWNS, NEWUSER};
 
+/// What this process did, and whether it has a mount namespace of its own.
+static ENTERED: Mutex<Option<(Entered, bool)>> = Mutex::new(None);
+
 /// What came of [`enter`].
 #[derive(Debug, Clone)]
 pub struct Entered {
@@ -30,7 +33,6 @@ pub struct Entered {
 ///
 /// A process enters once; further calls only add what is missing.
 pub fn enter(run: &Path, mounts: bool) -> Result<Entered, UsernsError> {
-    static ENTERED: Mutex<Option<(Entered, bool)>> = Mutex::new(None);
     let mut state = ENTERED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((entered, has_mounts)) = &mut *state {
         if mounts && !*has_mounts {
@@ -70,6 +72,11 @@ fn first(run: &Path, mounts: bool) -> Result<Entered, UsernsError> {
     drop(lock);
     process::set_ids(0, 0).map_err(step("become root"))?;
     Ok(Entered { map })
+}
+
+/// Whether this process has entered A. Others need not find it any more.
+pub(super) fn has_entered() -> bool {
+    ENTERED.lock().unwrap_or_else(PoisonError::into_inner).is_some()
 }
 
 /// Whether this process was started inside A, by `kelp unshare`. Enters nothing.
