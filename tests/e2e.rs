@@ -39,8 +39,10 @@ mod cli {
 }
 
 mod build {
+    mod cached;
     mod elsewhere;
     mod everyday;
+    mod names;
     mod safety;
     mod steps;
 }

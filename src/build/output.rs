@@ -105,15 +105,17 @@ impl Build<'_> {
             }
             Squash::New => {
                 let own: Vec<LayerRef> = result.steps.iter().filter_map(|(_, layer)| layer.clone()).collect();
-                let digest = self.squashed(&own, &config)?;
+                let digest = self.squashed(&own, &config, self.since(result))?;
                 Self::squash_history(&mut config, result, digest.as_ref());
             }
             Squash::All => {
                 let layers = self.open_layers(&result.layers)?;
                 let mut lease = self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let tree = TreeOptions { newest: options.epoch, overrides: self.single_id, ..TreeOptions::default() };
-                let layer = compose::copy_layer(&self.store, &mut lease, self.single_id, move |tar| tar.merged(&layers, &TreeOptions { newest: tree.newest, overrides: tree.overrides, ..TreeOptions::default() }))
-                    .map_err(Error::from)?;
+                let (newest, made_since, overrides) = (options.epoch, self.since(result), self.single_id);
+                let layer = compose::copy_layer(&self.store, &mut lease, self.single_id, move |tar| {
+                    tar.merged(&layers, &TreeOptions { newest, made_since, overrides, ..TreeOptions::default() })
+                })
+                .map_err(Error::from)?;
                 drop(lease);
                 config.rootfs.diff_ids.clear();
                 config.history.clear();
@@ -159,14 +161,21 @@ impl Build<'_> {
             LayerRef::Layer(digest) => return Ok(Some(digest.clone())),
             LayerRef::Step(key) => key,
         };
-        Ok(self.cache.into_layer(key, |upper| self.take(upper, config))?)
+        // Fails where files are elsewhere.
+        self.paths(std::slice::from_ref(layer))?;
+        let digest = self.cache.into_layer(key, self.options.epoch, |upper, started| self.take(upper, config, started))?;
+        // One made for another time nobody else keeps.
+        self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner).keep(&digest)?;
+        Ok(digest)
     }
 
-    fn take(&self, upper: &Path, config: &ImageConfig) -> Result<Digest, Error> {
+    /// `started`: when what is there began to be made; 0 when that is not known.
+    fn take(&self, upper: &Path, config: &ImageConfig, started: i64) -> Result<Digest, Error> {
         let mut lease = self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let options = LayerOptions {
             below: &config.rootfs.diff_ids,
             newest: self.options.epoch,
+            made_since: Some(started).filter(|started| *started > 0),
             single_id: self.single_id,
             ..LayerOptions::default()
         };
@@ -174,8 +183,14 @@ impl Build<'_> {
         Ok(layer.diff_id)
     }
 
-    /// One layer of several steps.
-    fn squashed(&self, layers: &[LayerRef], config: &ImageConfig) -> Result<Option<Digest>, Failure> {
+    /// When the first of the steps a state is made of began.
+    fn since(&self, result: &StageResult) -> Option<i64> {
+        let started = result.trail.iter().filter_map(|(_, key)| self.cache.get(key)).map(|entry| entry.started);
+        started.filter(|started| *started > 0).min()
+    }
+
+    /// One layer of several steps, the first of which began at `since`.
+    fn squashed(&self, layers: &[LayerRef], config: &ImageConfig, since: Option<i64>) -> Result<Option<Digest>, Failure> {
         if self.paths(layers)?.is_empty() {
             return Ok(None);
         }
@@ -185,7 +200,7 @@ impl Build<'_> {
             super::squash::merge(paths, &into)?;
             Ok((scratch, into))
         })?;
-        Ok(Some(self.take(&into, config)?))
+        Ok(Some(self.take(&into, config, since.unwrap_or(0))?))
     }
 
     fn open_layers(&self, layers: &[LayerRef]) -> Result<Vec<OwnedFd>, Failure> {
@@ -199,7 +214,8 @@ impl Build<'_> {
     fn tar(&self, result: &StageResult, out: &mut dyn Write) -> Result<(), Failure> {
         let layers = self.open_layers(&result.layers)?;
         let mut tar = TarWriter::new(BufWriter::with_capacity(256 << 10, out));
-        let tree = TreeOptions { newest: self.options.epoch, overrides: self.single_id, ..TreeOptions::default() };
+        let (newest, made_since) = (self.options.epoch, self.since(result));
+        let tree = TreeOptions { newest, made_since, overrides: self.single_id, ..TreeOptions::default() };
         let written = tar.merged(&layers, &tree).and_then(|()| tar.finish()).and_then(|mut out| out.flush());
         written.map_err(|error| Error::io("write", "the archive")(error).into())
     }

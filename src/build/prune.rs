@@ -57,7 +57,7 @@ fn all(engine: &Engine, cache: &Cache) -> Result<Vec<Item>, Error> {
     // Of a layer that came from elsewhere the archive is kept, too.
     let archive = |entry: &Entry| match &entry.outcome {
         Outcome::Layer(layer) => layers.blob(layer).map_or(0, |blob| blob.size),
-        Outcome::Own | Outcome::Nothing | Outcome::Same(_) => 0,
+        Outcome::Own | Outcome::Nothing | Outcome::Same(_) | Outcome::Elsewhere => 0,
     };
     let in_images: BTreeSet<&Digest> = images.iter().flat_map(|image| &image.layers).collect();
     for (id, used, entry) in cache.list()? {

@@ -31,7 +31,7 @@ use crate::sys::root;
 use super::Failure;
 use super::copy::{ContextFiles, Flags};
 use super::stage::{Origin, Stage};
-use super::step::{Done, Made, Step, measure};
+use super::step::{Done, Step};
 
 /// Something to be added.
 enum Part {
@@ -86,7 +86,7 @@ impl Stage<'_> {
                 this.add_part(part, add, &flags, &view, scratch, context.as_deref(), id)?;
             }
             drop(view);
-            Ok::<Made, Failure>(measure(&scratch.upper()))
+            this.build.measure(scratch)
         })?;
         done.independent = flags.link;
         Ok(done)
@@ -255,7 +255,7 @@ impl Stage<'_> {
         let workdir = &self.config.config.working_dir;
         let dest = config::workdir(if workdir.is_empty() { "/" } else { workdir }, &flags.dest);
         let failed = |errno: rustix::io::Errno| Error::io("create directory", &dest)(errno.into());
-        root::ensure(view.root(), Path::new(&dest), root::Kind::Dir).map_err(failed)?;
+        root::make_dirs(view.root(), Path::new(&dest)).map_err(failed)?;
         let into = root::open(view.root(), Path::new(&dest), OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
         let owners = match &flags.chown {
             Some(text) => {
