@@ -39,6 +39,7 @@ mod cli {
 }
 
 mod build {
+    mod asked;
     mod cached;
     mod elsewhere;
     mod everyday;

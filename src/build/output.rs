@@ -27,11 +27,17 @@ use crate::sys::copy_tree::{Owner, TreeCopy};
 
 use super::options::Built;
 
+/// Largest manifest that is read.
+const MAX_MANIFEST: u64 = 4 << 20;
+
 impl Build<'_> {
     /// Does with the result what was asked.
     pub(super) fn export(&self, result: &StageResult) -> Result<Built, Failure> {
-        let mut built = Built::default();
-        for output in &self.options.outputs {
+        let mut built = Built { format: self.options.format, ..Built::default() };
+        // First what is kept: what is made for an archive alone goes again.
+        let is_kept = |output: &&Output| matches!(output, Output::Image | Output::Push);
+        let (kept, others): (Vec<&Output>, Vec<&Output>) = self.options.outputs.iter().partition(is_kept);
+        for output in kept.into_iter().chain(others) {
             let step = self.name_step(match output {
                 Output::Image | Output::Push => "exporting to image".to_owned(),
                 Output::Local(_) => "exporting to client directory".to_owned(),
@@ -71,6 +77,8 @@ impl Build<'_> {
                 }
                 built.image = Some(record.id.to_string());
                 built.manifest = record.manifests.first().map(ToString::to_string);
+                let manifest = record.manifests.first().map(|digest| self.store.blobs().read(digest, MAX_MANIFEST)).transpose();
+                built.manifest_size = manifest.map_err(Error::from)?.flatten().map(|bytes| bytes.len());
                 built.names = names.iter().map(ToString::to_string).collect();
                 Ok(())
             }
@@ -252,7 +260,9 @@ impl Build<'_> {
         }
         let manifest = saved?;
         built.image.get_or_insert(id.to_string());
-        built.manifest = built.manifest.take().or_else(|| manifest.map(|(digest, _)| digest.to_string()));
+        if let (None, Some((digest, size))) = (&built.manifest, manifest) {
+            (built.manifest, built.manifest_size) = (Some(digest.to_string()), Some(size));
+        }
         built.names = names.iter().map(ToString::to_string).collect();
         Ok(())
     }

@@ -57,7 +57,7 @@ impl Build<'_> {
             let pushed = image::push(self.engine, &id, Some(name), &self.options.push, &progress)?;
             for one in pushed {
                 self.sink.now(step, What::Note(format!("pushed {} as {}", one.name, one.digest)));
-                built.manifest = Some(one.digest);
+                (built.manifest, built.manifest_size) = (Some(one.digest), Some(one.size));
             }
         }
         Ok(())

@@ -228,13 +228,9 @@ impl Stage<'_> {
         {
             return self.extract(file, view, flags);
         }
-        if name.is_empty() && flags.dest.ends_with('/') {
-            return Err(Failure::Said("the address has no file name: give the destination one".to_owned()));
-        }
         // Under its name, alone in a directory.
         let dir = path.with_extension("d");
         std::fs::create_dir_all(&dir).map_err(Error::io("create directory", &dir))?;
-        let name = if name.is_empty() { "download" } else { name };
         let place = dir.join(name);
         std::fs::hard_link(path, &place).map_err(Error::io("link", &place))?;
         std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o600)).map_err(Error::io("change mode of", &place))?;
@@ -271,13 +267,14 @@ impl Stage<'_> {
     }
 }
 
-/// The name of a download: that of the address, as BuildKit has it; else what the server says.
+/// The name of a download: that of the address; else what the server says, or the name docker gives it.
 fn name_of(url: &str, said: &str) -> String {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let path = path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
-    let last = path.rsplit('/').next().unwrap_or_default();
+    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let own = plain_name(&crate::build::git::decoded(last).unwrap_or_else(|| last.to_owned()));
-    if own.is_empty() { plain_name(said) } else { own }
+    let names = [own, plain_name(said), "__unnamed__".to_owned()];
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
 }
 
 /// The name of a file that a server or an address gives: no directory, nothing special.
@@ -336,6 +333,7 @@ mod tests {
         assert_eq!(name_of("http://h/d/f%20x?q=/1", "other"), "f x");
         assert_eq!(name_of("http://h/..%2fup", "other"), "up");
         assert_eq!((name_of("http://h/", "said"), name_of("http://h", "a/said")), ("said".into(), "said".into()));
+        assert_eq!((name_of("http://h/?q", ""), name_of("http://h/d/", "")), ("__unnamed__".into(), "d".into()));
         assert_eq!(escape("a[1].txt"), "a\\[1\\].txt");
     }
 }
