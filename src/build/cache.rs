@@ -10,7 +10,8 @@
 //! build/synced.json              up to when entries of earlier boots have reached the disk
 //! ```
 //! Owns these directories. An entry appears by one rename and never changes, but that its files may move to the layer store
-//! (then its record says which layer; a pin keeps it there). Works as root of the user's namespace. Knows no Dockerfiles.
+//! (then its record says which layer; a pin keeps it there, and layers of the same files with another latest time are remembered,
+//! not kept). Works as root of the user's namespace. Knows no Dockerfiles.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
