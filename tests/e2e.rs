@@ -41,8 +41,11 @@ mod cli {
 }
 
 mod build {
+    mod asked;
+    mod cached;
     mod elsewhere;
     mod everyday;
+    mod names;
     mod safety;
     mod steps;
 }

@@ -1205,12 +1205,16 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__builder__subcmd__du)
-            opts="-h --verbose --help"
+            opts="-h --filter --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1581,12 +1585,16 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__buildx__subcmd__du)
-            opts="-h --verbose --help"
+            opts="-h --filter --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

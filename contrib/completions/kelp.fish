@@ -462,7 +462,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand build" -l provenance -d 'Attes
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l sbom -d 'Software lists are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l no-cache-filter -d 'Take nothing from the cache for these stages' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l cache-from -d 'Take results also from here: type=registry,ref=NAME, type=local,src=DIR, or NAME' -r
-complete -c kelp -n "__fish_kelp_using_subcommand build" -l cache-to -d 'Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min only those in the image' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l cache-to -d 'Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min the files of the image alone' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l network -l net -d 'Network of RUN: default, none, host' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l add-host -d 'Line of /etc/hosts' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l dns -d 'Name server' -r
@@ -501,7 +501,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand build" -l creds -d 'Credential
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l cert-dir -d 'Directory with certificates of the registry' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l retry -d 'How often a failed transfer is tried again' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l retry-delay -d 'Time between two tries, such as 2s' -r
-complete -c kelp -n "__fish_kelp_using_subcommand build" -l call -d 'Build nothing: check (as --check), list the build arguments (outline) or the stages (targets)' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l call -d 'Build nothing: check (as --check), list what can be told (outline) or the stages (targets), as text or JSON' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l pull-always -d 'As --pull=always'
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l pull-never -d 'As --pull=never'
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l load -d 'Put the image in the store (the default)'
@@ -1159,7 +1159,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcomm
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l sbom -d 'Software lists are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l no-cache-filter -d 'Take nothing from the cache for these stages' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l cache-from -d 'Take results also from here: type=registry,ref=NAME, type=local,src=DIR, or NAME' -r
-complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l cache-to -d 'Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min only those in the image' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l cache-to -d 'Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min the files of the image alone' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l network -l net -d 'Network of RUN: default, none, host' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l add-host -d 'Line of /etc/hosts' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l dns -d 'Name server' -r
@@ -1198,7 +1198,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcomm
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l cert-dir -d 'Directory with certificates of the registry' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l retry -d 'How often a failed transfer is tried again' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l retry-delay -d 'Time between two tries, such as 2s' -r
-complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l call -d 'Build nothing: check (as --check), list the build arguments (outline) or the stages (targets)' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l call -d 'Build nothing: check (as --check), list what can be told (outline) or the stages (targets), as text or JSON' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l pull-always -d 'As --pull=always'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l pull-never -d 'As --pull=never'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l load -d 'Put the image in the store (the default)'
@@ -1490,7 +1490,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l sbom -d 'Software lists are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l no-cache-filter -d 'Take nothing from the cache for these stages' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l cache-from -d 'Take results also from here: type=registry,ref=NAME, type=local,src=DIR, or NAME' -r
-complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l cache-to -d 'Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min only those in the image' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l cache-to -d 'Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min the files of the image alone' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l network -l net -d 'Network of RUN: default, none, host' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l add-host -d 'Line of /etc/hosts' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l dns -d 'Name server' -r
@@ -1529,7 +1529,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l cert-dir -d 'Directory with certificates of the registry' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l retry -d 'How often a failed transfer is tried again' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l retry-delay -d 'Time between two tries, such as 2s' -r
-complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l call -d 'Build nothing: check (as --check), list the build arguments (outline) or the stages (targets)' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l call -d 'Build nothing: check (as --check), list what can be told (outline) or the stages (targets), as text or JSON' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l pull-always -d 'As --pull=always'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l pull-never -d 'As --pull=never'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l load -d 'Put the image in the store (the default)'
@@ -1552,9 +1552,10 @@ complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l debug-shell -d 'Enter the last good state in a shell when a RUN fails'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l check -d 'Check the Dockerfile for what may surprise, and build nothing'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -s h -l help -d 'Show this help'
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from du" -l filter -d 'Only those that match, as with prune' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from du" -l verbose -d 'Show whole names and instructions'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from du" -s h -l help -d 'Show this help'
-complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from prune" -l filter -d 'Only those that match: until=DURATION (not used for so long)' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from prune" -l filter -d 'Only those that match: id=, type=, description=, shared=, until=DURATION (not used for so long)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from prune" -l keep-storage -l reserved-space -l max-used-space -d 'Keep so much, used last' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from prune" -s a -l all -d 'Also steps whose layers images have'
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
@@ -1593,7 +1594,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcom
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l sbom -d 'Software lists are not made; only false is taken' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l no-cache-filter -d 'Take nothing from the cache for these stages' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l cache-from -d 'Take results also from here: type=registry,ref=NAME, type=local,src=DIR, or NAME' -r
-complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l cache-to -d 'Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min only those in the image' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l cache-to -d 'Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min the files of the image alone' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l network -l net -d 'Network of RUN: default, none, host' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l add-host -d 'Line of /etc/hosts' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l dns -d 'Name server' -r
@@ -1632,7 +1633,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcom
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l cert-dir -d 'Directory with certificates of the registry' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l retry -d 'How often a failed transfer is tried again' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l retry-delay -d 'Time between two tries, such as 2s' -r
-complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l call -d 'Build nothing: check (as --check), list the build arguments (outline) or the stages (targets)' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l call -d 'Build nothing: check (as --check), list what can be told (outline) or the stages (targets), as text or JSON' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l pull-always -d 'As --pull=always'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l pull-never -d 'As --pull=never'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l load -d 'Put the image in the store (the default)'
@@ -1655,9 +1656,10 @@ complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcom
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l debug-shell -d 'Enter the last good state in a shell when a RUN fails'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l check -d 'Check the Dockerfile for what may surprise, and build nothing'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -s h -l help -d 'Show this help'
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from du" -l filter -d 'Only those that match, as with prune' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from du" -l verbose -d 'Show whole names and instructions'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from du" -s h -l help -d 'Show this help'
-complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from prune" -l filter -d 'Only those that match: until=DURATION (not used for so long)' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from prune" -l filter -d 'Only those that match: id=, type=, description=, shared=, until=DURATION (not used for so long)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from prune" -l keep-storage -l reserved-space -l max-used-space -d 'Keep so much, used last' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from prune" -s a -l all -d 'Also steps whose layers images have'
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'

@@ -10,7 +10,8 @@
 //! build/synced.json              up to when entries of earlier boots have reached the disk
 //! ```
 //! Owns these directories. An entry appears by one rename and never changes, but that its files may move to the layer store
-//! (then its record says which layer; a pin keeps it there). Works as root of the user's namespace. Knows no Dockerfiles.
+//! (then its record says which layer; a pin keeps it there, and layers of the same files with another latest time are remembered,
+//! not kept). Works as root of the user's namespace. Knows no Dockerfiles.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -36,6 +37,8 @@ const TREE: &str = "fs";
 const LOCK: &str = "lock";
 /// Boots remembered in `synced.json`.
 const BOOTS: usize = 16;
+/// Layers of one step with other times that are remembered.
+const OTHERS: usize = 8;
 /// Largest record read.
 const MAX_ENTRY: u64 = 1 << 20;
 
@@ -50,6 +53,8 @@ pub enum Outcome {
     Layer(Digest),
     /// The same as another step's, whose inputs had other keys and the same content.
     Same(String),
+    /// Files that did not come along with a cache from elsewhere: they are made when somebody needs them.
+    Elsewhere,
 }
 
 /// The record of a step.
@@ -69,6 +74,15 @@ pub struct Entry {
     pub size: u64,
     /// What came of it.
     pub outcome: Outcome,
+    /// When it began to be made, seconds since 1970, by the clock that stamps files; 0 when that is not known.
+    #[serde(default)]
+    pub started: i64,
+    /// The latest time its layer says.
+    #[serde(default)]
+    pub newest: Option<i64>,
+    /// Layers of the same files with other latest times, those of late.
+    #[serde(default)]
+    pub others: Vec<(i64, Digest)>,
 }
 
 /// The cache of one data directory.
@@ -122,6 +136,21 @@ impl Cache {
         }
     }
 
+    /// As [`Cache::get`], and steps whose files are elsewhere.
+    pub fn known(&self, key: &str) -> Option<Entry> {
+        let whole = |entry: &Entry| entry.outcome == Outcome::Elsewhere || self.files_are_here(entry);
+        let entry = self.record(key).filter(whole)?;
+        match &entry.outcome {
+            Outcome::Same(other) => self.record(other).filter(|entry| whole(entry) && !matches!(entry.outcome, Outcome::Same(_))),
+            _ => Some(entry),
+        }
+    }
+
+    /// Whether a step is known and its files are elsewhere.
+    pub fn is_elsewhere(&self, key: &str) -> bool {
+        self.known(key).is_some_and(|entry| entry.outcome == Outcome::Elsewhere)
+    }
+
     fn read(&self, key: &str) -> Option<Entry> {
         self.record(key).filter(|entry| self.files_are_here(entry))
     }
@@ -143,6 +172,7 @@ impl Cache {
             Outcome::Own => self.entry_dir(&entry.key).join(TREE).exists(),
             Outcome::Layer(layer) => LayerStore::open(&self.data).has(layer),
             Outcome::Nothing | Outcome::Same(_) => true,
+            Outcome::Elsewhere => false,
         }
     }
 
@@ -158,7 +188,7 @@ impl Cache {
         let Some(entry) = self.record(key) else { return Ok(None) };
         let moving = match &entry.outcome {
             Outcome::Same(other) => other,
-            Outcome::Own | Outcome::Nothing | Outcome::Layer(_) => key,
+            Outcome::Own | Outcome::Nothing | Outcome::Layer(_) | Outcome::Elsewhere => key,
         };
         if held.contains(&moving) {
             return Ok(None);
@@ -180,7 +210,7 @@ impl Cache {
         match &entry.outcome {
             Outcome::Own => Ok(Some(self.entry_dir(&entry.key).join(TREE))),
             Outcome::Layer(layer) => Ok(LayerStore::open(&self.data).dir(layer)),
-            Outcome::Nothing | Outcome::Same(_) => Ok(None),
+            Outcome::Nothing | Outcome::Same(_) | Outcome::Elsewhere => Ok(None),
         }
     }
 
@@ -275,27 +305,60 @@ impl Cache {
 
     /// Makes a layer of a step's files with `take`, which moves them, unless that was done before or the layer store has
     /// the same already: then they stay for builds that have them mounted, up to [`Cache::clear`]. Returns its digest; none
-    /// when the step made nothing.
+    /// when the step made nothing. `newest` is the latest time the layer says: one made for another time is made again, of
+    /// the same files. `take` is given the files and when the step began.
     ///
     /// # Errors
     /// Those of `take`; a step that has gone.
-    pub fn into_layer(&self, key: &str, take: impl FnOnce(&Path) -> Result<Digest, Error>) -> Result<Option<Digest>, Error> {
+    pub fn into_layer(
+        &self,
+        key: &str,
+        newest: Option<i64>,
+        take: impl FnOnce(&Path, i64) -> Result<Digest, Error>,
+    ) -> Result<Option<Digest>, Error> {
         let key = self.required(key)?.key;
         let _lock = self.lock(&key, &mut || ())?;
         let entry = self.get(&key).ok_or_else(|| Error::Storage(format!("the build cache lost step {key}: build again")))?;
+        let dir = self.entry_dir(&entry.key);
         match entry.outcome.clone() {
-            Outcome::Nothing | Outcome::Same(_) => Ok(None),
-            Outcome::Layer(layer) => Ok(Some(layer)),
+            Outcome::Nothing | Outcome::Same(_) | Outcome::Elsewhere => Ok(None),
+            Outcome::Layer(layer) => match newest.filter(|newest| entry.newest != Some(*newest)) {
+                Some(newest) => self.layer_again(&entry, &layer, newest, take).map(Some),
+                None => Ok(Some(layer)),
+            },
             Outcome::Own => {
-                let dir = self.entry_dir(&entry.key);
-                let layer = take(&dir.join(TREE))?;
+                let layer = take(&dir.join(TREE), entry.started)?;
                 crate::image::lease::pin(&self.data, &entry.key, &layer).map_err(|error| Error::Storage(error.to_string()))?;
-                let entry = Entry { outcome: Outcome::Layer(layer.clone()), ..entry };
+                let entry = Entry { outcome: Outcome::Layer(layer.clone()), newest, ..entry };
                 write_json(&dir.join(ENTRY), &entry)?;
                 self.retire(&dir.join(TREE))?;
                 Ok(Some(layer))
             }
         }
+    }
+
+    /// The layer of a step that is one already, with another latest time. Its files are linked, not copied.
+    fn layer_again(
+        &self,
+        entry: &Entry,
+        layer: &Digest,
+        newest: i64,
+        take: impl FnOnce(&Path, i64) -> Result<Digest, Error>,
+    ) -> Result<Digest, Error> {
+        let layers = LayerStore::open(&self.data);
+        if let Some((_, known)) = entry.others.iter().find(|(time, known)| *time == newest && layers.has(known)) {
+            return Ok(known.clone());
+        }
+        let tree = layers.dir(layer).ok_or_else(|| Error::Storage(format!("layer {layer} is missing: build again")))?;
+        let scratch = self.scratch()?;
+        let files = scratch.subdir("again")?;
+        super::squash::merge(&[tree], &files)?;
+        let made = take(&files, entry.started)?;
+        let mut others: Vec<(i64, Digest)> = entry.others.iter().filter(|(time, _)| *time != newest).cloned().collect();
+        others.push((newest, made.clone()));
+        others.drain(..others.len().saturating_sub(OTHERS));
+        write_json(&self.entry_dir(&entry.key).join(ENTRY), &Entry { others, ..entry.clone() })?;
+        Ok(made)
     }
 
     /// All steps with when they were last used (seconds since 1970), whole or not (then without a record).
@@ -306,7 +369,7 @@ impl Cache {
         let mut all = Vec::new();
         for name in names(&self.root.join("steps"))? {
             let used = fs::metadata(self.entry_dir(&name)).map_or(0, |meta| meta.mtime());
-            let entry = self.read(&name);
+            let entry = self.record(&name).filter(|entry| entry.outcome == Outcome::Elsewhere || self.files_are_here(entry));
             all.push((name, used, entry));
         }
         Ok(all)
@@ -494,6 +557,9 @@ impl Entry {
             what: what.to_owned(),
             size,
             outcome,
+            started: 0,
+            newest: None,
+            others: Vec::new(),
         }
     }
 }
@@ -686,7 +752,7 @@ mod tests {
         let (began, begun) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                cache.into_layer(&key, |files| {
+                cache.into_layer(&key, None, |files, _| {
                     let away = dir.join("away");
                     fs::rename(files, &away).unwrap();
                     began.send(()).unwrap();
@@ -716,7 +782,7 @@ mod tests {
         let mounted = File::open(cache.files(&key).unwrap().unwrap()).unwrap();
         let build = cache.in_use().unwrap();
         let layer = Digest::of(b"layer");
-        assert_eq!(cache.into_layer(&key, |_| Ok(layer.clone())).unwrap(), Some(layer));
+        assert_eq!(cache.into_layer(&key, None, |_, _| Ok(layer.clone())).unwrap(), Some(layer));
         let has_file = || rustix::fs::accessat(&mounted, "file", rustix::fs::Access::EXISTS, rustix::fs::AtFlags::empty()).is_ok();
         cache.clear().unwrap();
         assert!(has_file() && !cache.entry_dir(&key).join(TREE).exists());

@@ -29,6 +29,21 @@ impl Checked {
         lint::report(&self.file, &self.warnings)
     }
 
+    /// As docker writes it in JSON.
+    pub fn json(&self) -> serde_json::Value {
+        let warnings = self.warnings.iter().map(|warning| {
+            let place = |line: u32| serde_json::json!({"line": line, "character": 0});
+            serde_json::json!({
+                "ruleName": warning.rule,
+                "description": warning.description,
+                "url": warning.url,
+                "detail": warning.message,
+                "location": {"ranges": [{"start": place(warning.span.first), "end": place(warning.span.last)}]},
+            })
+        });
+        serde_json::json!({"warnings": warnings.collect::<Vec<_>>()})
+    }
+
     /// Why the build must not go on, if so.
     pub fn refusal(&self) -> Option<String> {
         if !self.error || self.warnings.is_empty() {

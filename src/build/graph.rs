@@ -87,6 +87,9 @@ impl Graph {
         // What could not be read and is needed after all.
         for index in graph.needed() {
             graph.globals.from(&graph.file, index)?;
+            for instruction in &graph.file.stages[index].instructions {
+                super::dockerfile::check_words(&graph.file, instruction)?;
+            }
         }
         Ok(graph)
     }

@@ -57,11 +57,18 @@ pub fn build(engine: &Engine, options: &BuildOptions, sink: &dyn Sink) -> Result
     let cgroup = crate::engine::build::cgroup(engine, &options.spec.resources)?;
     let outcome = crate::engine::build::inside(engine, |single_id| {
         let around = Surroundings { engine, sink, single_id, cgroup: cgroup.as_ref().map(|cgroup| cgroup.path().to_owned()) };
-        let build = exec::Build::new(&around, options, &graph)?;
+        let mut build = exec::Build::new(&around, options, &graph, !options.cache_to.iter().any(|target| target.all))?;
         for name in graph.globals.unused(&graph.file) {
             sink.now(0, What::Warning(format!("one or more build-args were not consumed: {name}")));
         }
-        let outcome = match build.run().and_then(|result| build.export(&result)) {
+        build.import_caches();
+        let mut result = build.run().and_then(|result| build.export(&result));
+        if build.gave_up() {
+            drop(build);
+            build = exec::Build::new(&around, options, &graph, false)?;
+            result = build.run().and_then(|result| build.export(&result));
+        }
+        let outcome = match result {
             Ok(built) => Outcome::Built(built),
             Err(failure) => {
                 let last_good = failure.before().and_then(|state| build.register(state, Vec::new()).ok());

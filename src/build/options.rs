@@ -231,6 +231,10 @@ pub struct Built {
     pub image: Option<String>,
     /// Digest of its manifest.
     pub manifest: Option<String>,
+    /// Bytes of its manifest.
+    pub manifest_size: Option<usize>,
+    /// The form of its manifest.
+    pub format: Format,
     /// Names it was given.
     pub names: Vec<String>,
 }

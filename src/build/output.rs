@@ -27,11 +27,17 @@ use crate::sys::copy_tree::{Owner, TreeCopy};
 
 use super::options::Built;
 
+/// Largest manifest that is read.
+const MAX_MANIFEST: u64 = 4 << 20;
+
 impl Build<'_> {
     /// Does with the result what was asked.
     pub(super) fn export(&self, result: &StageResult) -> Result<Built, Failure> {
-        let mut built = Built::default();
-        for output in &self.options.outputs {
+        let mut built = Built { format: self.options.format, ..Built::default() };
+        // First what is kept: what is made for an archive alone goes again.
+        let is_kept = |output: &&Output| matches!(output, Output::Image | Output::Push);
+        let (kept, others): (Vec<&Output>, Vec<&Output>) = self.options.outputs.iter().partition(is_kept);
+        for output in kept.into_iter().chain(others) {
             let step = self.name_step(match output {
                 Output::Image | Output::Push => "exporting to image".to_owned(),
                 Output::Local(_) => "exporting to client directory".to_owned(),
@@ -71,6 +77,8 @@ impl Build<'_> {
                 }
                 built.image = Some(record.id.to_string());
                 built.manifest = record.manifests.first().map(ToString::to_string);
+                let manifest = record.manifests.first().map(|digest| self.store.blobs().read(digest, MAX_MANIFEST)).transpose();
+                built.manifest_size = manifest.map_err(Error::from)?.flatten().map(|bytes| bytes.len());
                 built.names = names.iter().map(ToString::to_string).collect();
                 Ok(())
             }
@@ -105,15 +113,17 @@ impl Build<'_> {
             }
             Squash::New => {
                 let own: Vec<LayerRef> = result.steps.iter().filter_map(|(_, layer)| layer.clone()).collect();
-                let digest = self.squashed(&own, &config)?;
+                let digest = self.squashed(&own, &config, self.since(result))?;
                 Self::squash_history(&mut config, result, digest.as_ref());
             }
             Squash::All => {
                 let layers = self.open_layers(&result.layers)?;
                 let mut lease = self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let tree = TreeOptions { newest: options.epoch, overrides: self.single_id, ..TreeOptions::default() };
-                let layer = compose::copy_layer(&self.store, &mut lease, self.single_id, move |tar| tar.merged(&layers, &TreeOptions { newest: tree.newest, overrides: tree.overrides, ..TreeOptions::default() }))
-                    .map_err(Error::from)?;
+                let (newest, made_since, overrides) = (options.epoch, self.since(result), self.single_id);
+                let layer = compose::copy_layer(&self.store, &mut lease, self.single_id, move |tar| {
+                    tar.merged(&layers, &TreeOptions { newest, made_since, overrides, ..TreeOptions::default() })
+                })
+                .map_err(Error::from)?;
                 drop(lease);
                 config.rootfs.diff_ids.clear();
                 config.history.clear();
@@ -164,14 +174,21 @@ impl Build<'_> {
             LayerRef::Layer(digest) => return Ok(Some(digest.clone())),
             LayerRef::Step(key) => key,
         };
-        Ok(self.cache.into_layer(key, |upper| self.take(upper, config))?)
+        // Fails where files are elsewhere.
+        self.paths(std::slice::from_ref(layer))?;
+        let digest = self.cache.into_layer(key, self.options.epoch, |upper, started| self.take(upper, config, started))?;
+        // One made for another time nobody else keeps.
+        self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner).keep(&digest)?;
+        Ok(digest)
     }
 
-    fn take(&self, upper: &Path, config: &ImageConfig) -> Result<Digest, Error> {
+    /// `started`: when what is there began to be made; 0 when that is not known.
+    fn take(&self, upper: &Path, config: &ImageConfig, started: i64) -> Result<Digest, Error> {
         let mut lease = self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let options = LayerOptions {
             below: &config.rootfs.diff_ids,
             newest: self.options.epoch,
+            made_since: Some(started).filter(|started| *started > 0),
             single_id: self.single_id,
             ..LayerOptions::default()
         };
@@ -179,8 +196,14 @@ impl Build<'_> {
         Ok(layer.diff_id)
     }
 
-    /// One layer of several steps.
-    fn squashed(&self, layers: &[LayerRef], config: &ImageConfig) -> Result<Option<Digest>, Failure> {
+    /// When the first of the steps a state is made of began.
+    fn since(&self, result: &StageResult) -> Option<i64> {
+        let started = result.trail.iter().filter_map(|(_, key)| self.cache.get(key)).map(|entry| entry.started);
+        started.filter(|started| *started > 0).min()
+    }
+
+    /// One layer of several steps, the first of which began at `since`.
+    fn squashed(&self, layers: &[LayerRef], config: &ImageConfig, since: Option<i64>) -> Result<Option<Digest>, Failure> {
         if self.paths(layers)?.is_empty() {
             return Ok(None);
         }
@@ -190,7 +213,7 @@ impl Build<'_> {
             super::squash::merge(paths, &into)?;
             Ok((scratch, into))
         })?;
-        Ok(Some(self.take(&into, config)?))
+        Ok(Some(self.take(&into, config, since.unwrap_or(0))?))
     }
 
     fn open_layers(&self, layers: &[LayerRef]) -> Result<Vec<OwnedFd>, Failure> {
@@ -204,7 +227,8 @@ impl Build<'_> {
     fn tar(&self, result: &StageResult, out: &mut dyn Write) -> Result<(), Failure> {
         let layers = self.open_layers(&result.layers)?;
         let mut tar = TarWriter::new(BufWriter::with_capacity(256 << 10, out));
-        let tree = TreeOptions { newest: self.options.epoch, overrides: self.single_id, ..TreeOptions::default() };
+        let (newest, made_since) = (self.options.epoch, self.since(result));
+        let tree = TreeOptions { newest, made_since, overrides: self.single_id, ..TreeOptions::default() };
         let written = tar.merged(&layers, &tree).and_then(|()| tar.finish()).and_then(|mut out| out.flush());
         written.map_err(|error| Error::io("write", "the archive")(error).into())
     }
@@ -241,7 +265,9 @@ impl Build<'_> {
         }
         let manifest = saved?;
         built.image.get_or_insert(id.to_string());
-        built.manifest = built.manifest.take().or_else(|| manifest.map(|(digest, _)| digest.to_string()));
+        if let (None, Some((digest, size))) = (&built.manifest, manifest) {
+            (built.manifest, built.manifest_size) = (Some(digest.to_string()), Some(size));
+        }
         built.names = names.iter().map(ToString::to_string).collect();
         Ok(())
     }

@@ -19,10 +19,37 @@ const RECENT: i64 = 3600;
 pub struct PruneOptions {
     /// Also steps whose layers images have.
     pub all: bool,
-    /// Only what was not used for so many seconds.
-    pub unused_for: Option<i64>,
+    /// Only these.
+    pub filter: Filter,
     /// Bytes that may stay; those used last do.
     pub keep: Option<u64>,
+}
+
+/// Some of the cache. Several of one kind: any of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// How ids begin.
+    pub ids: Vec<String>,
+    /// Kinds, as docker calls them: [`Item::kind`].
+    pub kinds: Vec<String>,
+    /// What descriptions contain.
+    pub descriptions: Vec<String>,
+    /// Whether images need it too.
+    pub shared: Option<bool>,
+    /// Not used for so many seconds.
+    pub unused_for: Option<i64>,
+}
+
+impl Filter {
+    /// Whether it is meant; `now` in seconds since 1970.
+    pub fn fits(&self, item: &Item, now: i64) -> bool {
+        let any = |words: &[String], fits: &dyn Fn(&String) -> bool| words.is_empty() || words.iter().any(fits);
+        any(&self.ids, &|id| item.id.starts_with(id))
+            && any(&self.kinds, &|kind| item.kind() == kind)
+            && any(&self.descriptions, &|text| item.what.contains(text))
+            && self.shared.is_none_or(|shared| item.shared == shared)
+            && self.unused_for.is_none_or(|limit| now - item.used >= limit)
+    }
 }
 
 /// A step or a cache mount.
@@ -42,6 +69,16 @@ pub struct Item {
     mount: bool,
 }
 
+/// Kinds of a builder's cache. Kelp has two of them.
+pub const KINDS: [&str; 6] = ["regular", "exec.cachemount", "internal", "frontend", "source.local", "source.git.checkout"];
+
+impl Item {
+    /// As docker calls it.
+    pub fn kind(&self) -> &'static str {
+        if self.mount { KINDS[1] } else { KINDS[0] }
+    }
+}
+
 /// Everything in the cache, used last first.
 ///
 /// # Errors
@@ -57,7 +94,7 @@ fn all(engine: &Engine, cache: &Cache) -> Result<Vec<Item>, Error> {
     // Of a layer that came from elsewhere the archive is kept, too.
     let archive = |entry: &Entry| match &entry.outcome {
         Outcome::Layer(layer) => layers.blob(layer).map_or(0, |blob| blob.size),
-        Outcome::Own | Outcome::Nothing | Outcome::Same(_) => 0,
+        Outcome::Own | Outcome::Nothing | Outcome::Same(_) | Outcome::Elsewhere => 0,
     };
     let in_images: BTreeSet<&Digest> = images.iter().flat_map(|image| &image.layers).collect();
     for (id, used, entry) in cache.list()? {
@@ -93,7 +130,7 @@ fn chosen(items: Vec<Item>, options: &PruneOptions, now: i64, busy: bool) -> Vec
     let mut kept = 0;
     let fits = |item: &Item| {
         (options.all || !item.shared)
-            && options.unused_for.is_none_or(|limit| now - item.used >= limit)
+            && options.filter.fits(item, now)
             && !(busy && now - item.used < RECENT)
     };
     items
@@ -154,9 +191,13 @@ mod tests {
         };
         assert_eq!(ids(PruneOptions::default(), false), "ac");
         assert_eq!(ids(PruneOptions { all: true, ..PruneOptions::default() }, false), "abc");
-        assert_eq!(ids(PruneOptions { unused_for: Some(2_000), ..PruneOptions::default() }, false), "c");
+        assert_eq!(ids(PruneOptions { filter: Filter { unused_for: Some(2_000), ..Filter::default() }, ..PruneOptions::default() }, false), "c");
         assert_eq!(ids(PruneOptions { keep: Some(10), ..PruneOptions::default() }, false), "c");
         assert_eq!(ids(PruneOptions { keep: Some(100), all: true, ..PruneOptions::default() }, false), "");
         assert_eq!(ids(PruneOptions::default(), true), "c");
+        let only = |filter: Filter| ids(PruneOptions { all: true, filter, ..PruneOptions::default() }, false);
+        assert_eq!(only(Filter { ids: vec!["a".into(), "b".into()], ..Filter::default() }), "ab");
+        assert_eq!(only(Filter { shared: Some(true), ..Filter::default() }), "b");
+        assert_eq!(only(Filter { kinds: vec!["exec.cachemount".into()], ..Filter::default() }), "");
     }
 }

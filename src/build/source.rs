@@ -145,10 +145,15 @@ impl Fetched {
         }
         if let (Some(asked), false) = (asked, self.remote) {
             let path = directory.join(asked);
-            if let Ok(file) = File::open(&path)
-                && file.metadata().is_ok_and(|meta| meta.is_file())
-            {
-                return Ok(Found { text: read(file, &path)?, name: asked.to_owned(), path: Some(path) });
+            match path.metadata() {
+                Ok(meta) if !meta.is_dir() => {
+                    let file = File::open(&path).map_err(Error::io("open", &path))?;
+                    // A pipe (`-f <(…)`) has no file beside it.
+                    let beside = meta.is_file().then(|| path.clone());
+                    return Ok(Found { text: read(file, &path)?, name: asked.to_owned(), path: beside });
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Err(Error::io("open", &path)(error)),
+                Ok(_) | Err(_) => {}
             }
         }
         if let Some(asked) = asked.filter(|asked| asked.starts_with("http://") || asked.starts_with("https://")) {

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::cache::{Entry, Outcome};
-use super::exec::{Build, Failure, StageResult};
+use super::exec::{Build, Failure, LayerRef, StageResult};
 use super::options::{Built, CachePlace, CacheTarget};
 use super::progress::{Sink, StepId, What};
 use crate::engine::Error;
@@ -42,6 +42,10 @@ struct Shipped {
     created: i64,
     size: u64,
     outcome: Outcome,
+    #[serde(default)]
+    started: i64,
+    #[serde(default)]
+    newest: Option<i64>,
 }
 
 impl Build<'_> {
@@ -53,7 +57,7 @@ impl Build<'_> {
             let pushed = image::push(self.engine, &id, Some(name), &self.options.push, &progress)?;
             for one in pushed {
                 self.sink.now(step, What::Note(format!("pushed {} as {}", one.name, one.digest)));
-                built.manifest = Some(one.digest);
+                (built.manifest, built.manifest_size) = (Some(one.digest), Some(one.size));
             }
         }
         Ok(())
@@ -98,11 +102,12 @@ impl Build<'_> {
         let mut count = 0;
         for shipped in shipment.steps {
             let key = &shipped.key;
-            if !is_key(key) || self.cache.get(key).is_some() {
+            let elsewhere = shipped.outcome == Outcome::Elsewhere;
+            if !is_key(key) || self.cache.get(key).is_some() || elsewhere && self.cache.known(key).is_some() {
                 continue;
             }
             match &shipped.outcome {
-                Outcome::Nothing => {}
+                Outcome::Nothing | Outcome::Elsewhere => {}
                 Outcome::Same(other) if is_key(other) => {}
                 Outcome::Layer(layer) if config.rootfs.diff_ids.contains(layer) && self.store.layer_dir(layer).is_some() => {
                     lease::pin(&self.engine.paths.data, key, layer)?;
@@ -110,7 +115,11 @@ impl Build<'_> {
                 Outcome::Own | Outcome::Same(_) | Outcome::Layer(_) => continue,
             }
             let what: String = shipped.what.chars().filter(|c| !c.is_control()).take(MAX_WHAT).collect();
-            let entry = Entry { created: shipped.created, ..Entry::new(key, &what, shipped.size, shipped.outcome.clone()) };
+            // Its files say the time they were cut to.
+            let started = shipped.newest.unwrap_or(shipped.started);
+            let (created, newest) = (shipped.created, shipped.newest);
+            let size = if elsewhere { 0 } else { shipped.size };
+            let entry = Entry { created, started, newest, ..Entry::new(key, &what, size, shipped.outcome.clone()) };
             self.cache.publish(&self.cache.scratch()?, &entry)?;
             count += 1;
         }
@@ -136,7 +145,6 @@ impl Build<'_> {
     }
 
     fn export_cache(&self, result: &StageResult, target: &CacheTarget, step: StepId) -> Result<(), Failure> {
-        let finished = if target.all { self.finished() } else { Vec::new() };
         let mut config = ImageConfig {
             architecture: result.config.architecture.clone(),
             os: result.config.os.clone(),
@@ -144,9 +152,11 @@ impl Build<'_> {
             ..ImageConfig::default()
         };
         let mut steps = BTreeMap::new();
-        for stage in finished.iter().map(AsRef::as_ref).chain([result]) {
-            self.collect(stage, &mut config, &mut steps)?;
+        // With the least, the others come without their files: as long as nothing changes nobody needs them.
+        for stage in &self.finished() {
+            self.collect(stage, target.all, &mut config, &mut steps)?;
         }
+        self.collect(result, true, &mut config, &mut steps)?;
         let shipment = Shipment { version: VERSION, steps: steps.into_values().collect() };
         let text = serde_json::to_string(&shipment).map_err(|error| Error::Internal(format!("cannot write the cache: {error}")))?;
         config.config.labels.insert(LABEL.to_owned(), text);
@@ -165,10 +175,17 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Adds the steps of a stage, and their layers, each once.
-    fn collect(&self, stage: &StageResult, config: &mut ImageConfig, steps: &mut BTreeMap<String, Shipped>) -> Result<(), Failure> {
+    /// Adds the steps of a stage and, `with_files`, their layers, each once.
+    fn collect(
+        &self,
+        stage: &StageResult,
+        with_files: bool,
+        config: &mut ImageConfig,
+        steps: &mut BTreeMap<String, Shipped>,
+    ) -> Result<(), Failure> {
         let mut own = stage.config.clone();
-        for (history, layer) in &stage.steps {
+        let mut layers = BTreeMap::new();
+        for (history, layer) in stage.steps.iter().filter(|_| with_files) {
             let digest = match layer {
                 Some(layer) => self.layer(layer, &own)?,
                 None => None,
@@ -177,16 +194,34 @@ impl Build<'_> {
                 let by = History { created_by: history.created_by.clone(), ..History::default() };
                 compose::append(config, Some(digest), by);
             }
+            if let (Some(LayerRef::Step(key)), Some(digest)) = (layer, &digest) {
+                layers.insert(key, digest.clone());
+            }
             compose::append(&mut own, digest.as_ref(), history.clone());
         }
         for (asked, key) in &stage.trail {
-            let Some(entry) = self.cache.settled(key, &[])? else { continue };
+            let Some(entry) = self.cache.settled(key, &[])?.or_else(|| self.cache.known(key)) else { continue };
             let what: String = entry.what.chars().take(MAX_WHAT).collect();
+            let shipped = |key: &str, outcome: Outcome, newest: Option<i64>| Shipped {
+                key: key.to_owned(),
+                what: what.clone(),
+                created: entry.created,
+                size: entry.size,
+                outcome,
+                started: entry.started,
+                newest,
+            };
             if asked != key {
-                let outcome = Outcome::Same(key.clone());
-                steps.insert(asked.clone(), Shipped { key: asked.clone(), what: what.clone(), created: entry.created, size: 0, outcome });
+                steps.insert(asked.clone(), shipped(asked, Outcome::Same(key.clone()), None));
             }
-            steps.insert(key.clone(), Shipped { key: key.clone(), what, created: entry.created, size: entry.size, outcome: entry.outcome });
+            let (outcome, newest) = match (&entry.outcome, layers.get(key)) {
+                (Outcome::Layer(layer), Some(other)) if layer != other => (Outcome::Layer(other.clone()), self.options.epoch),
+                (Outcome::Layer(_), Some(_)) | (Outcome::Nothing | Outcome::Same(_), _) => (entry.outcome.clone(), entry.newest),
+                // Known of another stage with its files.
+                _ if steps.contains_key(key) => continue,
+                _ => (Outcome::Elsewhere, None),
+            };
+            steps.insert(key.clone(), shipped(key, outcome, newest));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
@@ -90,6 +91,41 @@ pub fn ensure(root: BorrowedFd<'_>, path: &Path, kind: Kind) -> Result<OwnedFd, 
                 )?
             }
             Err(errno) => return Err(errno),
+        };
+    }
+    Ok(dir)
+}
+
+/// Links followed on the way to one place, as many as the kernel follows.
+const MAX_LINKS: usize = 40;
+
+/// A descriptor for the directory `path` inside `root`, made with its parents if missing. Other than with [`ensure`], a link
+/// that leads nowhere yet is followed too, and what it leads to made inside the root: only for a root that is being built,
+/// where whoever planted the link could have made the same.
+pub fn make_dirs(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    make_dirs_below(root, path, MAX_LINKS)
+}
+
+fn make_dirs_below(root: BorrowedFd<'_>, path: &Path, links: usize) -> Result<OwnedFd, Errno> {
+    let mut dir = open(root, Path::new("."), OFlags::PATH | OFlags::DIRECTORY)?;
+    let mut walked = std::path::PathBuf::new();
+    for name in path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir)) {
+        let above = walked.clone();
+        walked.push(name);
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        dir = match open(root, &walked, flags) {
+            Err(Errno::NOENT) => match rustix::fs::mkdirat(&dir, name.as_os_str().as_encoded_bytes(), Mode::from_raw_mode(0o755)) {
+                Ok(()) => openat2(&dir, name.as_os_str().as_encoded_bytes(), flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)?,
+                Err(Errno::EXIST) if links > 0 => match rustix::fs::readlinkat(&dir, name.as_os_str().as_encoded_bytes(), Vec::new()) {
+                    Ok(link) => make_dirs_below(root, &above.join(Path::new(std::ffi::OsStr::from_bytes(link.as_bytes()))), links - 1)?,
+                    // No link: somebody was faster.
+                    Err(Errno::INVAL) => open(root, &walked, flags)?,
+                    Err(errno) => return Err(errno),
+                },
+                Err(Errno::EXIST) => return Err(Errno::LOOP),
+                Err(errno) => return Err(errno),
+            },
+            other => other?,
         };
     }
     Ok(dir)

@@ -35,8 +35,6 @@ pub struct Placement<'a> {
     pub chmod: Option<&'a Change>,
     /// Owners and extended attributes stay as they are: files of a stage or an image.
     pub keep_owners: bool,
-    /// Time (seconds since 1970) of what is made on the way and of inline files; now when none.
-    pub time: Option<i64>,
 }
 
 /// What was put.
@@ -148,13 +146,13 @@ impl Work<'_> {
         self.how.chown.unwrap_or((0, 0))
     }
 
-    fn now(&self) -> Option<Timestamps> {
-        let time = Timespec { tv_sec: self.how.time?, tv_nsec: 0 };
-        Some(Timestamps { last_access: time, last_modification: time })
+    /// Makes a directory and all above it that are missing; links are followed inside the root, also to what is not there
+    /// yet.
+    fn ensure(&self, at: &str) -> Result<OwnedFd, ContextError> {
+        self.ensure_below(at, MAX_LINKS)
     }
 
-    /// Makes a directory and all above it that are missing; links to directories are followed inside the root.
-    fn ensure(&self, at: &str) -> Result<OwnedFd, ContextError> {
+    fn ensure_below(&self, at: &str, links: usize) -> Result<OwnedFd, ContextError> {
         let mut dir = root::open(self.root, Path::new("."), OPEN_DIR).map_err(self.failed("open", ""))?;
         let mut walked = String::new();
         for part in at.split('/').filter(|part| !part.is_empty()) {
@@ -170,16 +168,14 @@ impl Work<'_> {
                             let made = rfs::openat(&dir, &name, flags, Mode::empty()).map_err(self.failed("open", &walked))?;
                             self.own(made.as_fd(), self.owner(), &walked)?;
                             rfs::fchmod(&made, Mode::from_raw_mode(0o755)).map_err(self.failed("change mode of", &walked))?;
-                            if let Some(now) = self.now() {
-                                rfs::futimens(&made, &now).map_err(self.failed("set times of", &walked))?;
-                            }
                             made
                         }
-                        // A link that leads nowhere.
-                        Err(Errno::EXIST) => open().map_err(|_| ContextError::Destination {
-                            path: format!("/{walked}"),
-                            reason: "it is a link that leads nowhere".to_owned(),
-                        })?,
+                        // A link that leads nowhere so far.
+                        Err(Errno::EXIST) => match open() {
+                            Ok(fd) => fd,
+                            Err(_) if links > 0 => self.ensure_below(&self.follow(&walked)?, links - 1)?,
+                            Err(errno) => return Err(self.failed("follow link", &walked)(errno)),
+                        },
                         Err(errno) => return Err(self.failed("create directory", &walked)(errno)),
                     }
                 }
@@ -340,9 +336,6 @@ impl Work<'_> {
         self.own(file.as_fd(), self.owner(), &target)?;
         let mode = self.how.chmod.map_or(0o644, |change| change.apply(0o644, false));
         rfs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(self.failed("change mode of", &target))?;
-        if let Some(now) = self.now() {
-            rfs::futimens(&file, &now).map_err(self.failed("set times of", &target))?;
-        }
         self.done.objects += 1;
         self.done.bytes += data.len() as u64;
         Ok(())

@@ -51,6 +51,16 @@ pub struct Expansion {
     pub used: BTreeSet<String>,
 }
 
+impl ExpandError {
+    /// It is wrong whatever the variables hold.
+    pub fn is_syntax(&self) -> bool {
+        match self {
+            Self::SingleQuote | Self::DoubleQuote | Self::MissingBrace | Self::MissingSlash | Self::BadSubstitution | Self::Modifier(_) => true,
+            Self::Required { .. } | Self::Pattern { .. } | Self::Nesting | Self::Length => false,
+        }
+    }
+}
+
 /// Why a word cannot be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExpandError {

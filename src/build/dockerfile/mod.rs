@@ -29,4 +29,4 @@ pub(super) use error::did_you_mean;
 pub use expand::{Env, ExpandError, Expansion, NoEnv, Word};
 pub use expose::ports;
 pub use parse::trigger;
-pub use scope::{MEANT, Expanded, Globals, Inputs, Scope, Vars, for_display};
+pub use scope::{MEANT, Expanded, Globals, Inputs, Scope, Vars, check_words, for_display};

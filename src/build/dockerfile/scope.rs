@@ -466,6 +466,36 @@ impl Expander<'_> {
     }
 }
 
+/// What is wrong with the words of an instruction whatever the variables hold: said before anything is built.
+///
+/// # Errors
+/// The first of them.
+pub fn check_words(file: &Dockerfile, instruction: &Instruction<Word>) -> Result<(), ParseError> {
+    let path = |source: &'_ Source<Word>| match source {
+        Source::Path(word) => Some(word.clone()),
+        Source::Heredoc(_) => None,
+    };
+    let of_pairs = |pairs: &[Pair<Word>]| pairs.iter().flat_map(|pair| [pair.key.clone(), pair.value.clone()]).collect();
+    let words: Vec<Word> = match &instruction.kind {
+        Kind::Add(add) => add.sources.iter().filter_map(path).chain([add.dest.clone()]).chain(add.chown.clone()).collect(),
+        Kind::Copy(copy) => copy.sources.iter().filter_map(path).chain([copy.dest.clone()]).chain(copy.chown.clone()).collect(),
+        Kind::Arg(items) => items.iter().filter_map(|item| item.value.clone()).collect(),
+        Kind::Env(pairs) | Kind::Label(pairs) => of_pairs(pairs),
+        Kind::Expose(words) | Kind::Volume(words) => words.clone(),
+        Kind::StopSignal(word) | Kind::User(word) | Kind::Workdir(word) => vec![word.clone()],
+        Kind::Run(_) | Kind::Cmd(_) | Kind::Entrypoint(_) | Kind::HealthCheck(_) | Kind::Maintainer(_) | Kind::OnBuild(_) | Kind::Shell(_) => Vec::new(),
+    };
+    for word in words {
+        if let Err(error) = word.expand(file.directives.escape, &NoEnv)
+            && error.is_syntax()
+        {
+            let fault = Fault::new(format!("failed to process \"{}\": {error}", word.raw()));
+            return Err(file.error(instruction.span, fault));
+        }
+    }
+    Ok(())
+}
+
 /// Expands a text for the eye (`RUN` in progress and logs): what is not set stays as it is.
 pub fn for_display(text: &str, escape: char, env: &dyn Env) -> String {
     let rules = Rules { keep_quotes: true, keep_unset: true, keep_escapes: true, ..Rules::new(escape) };

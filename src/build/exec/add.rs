@@ -31,7 +31,7 @@ use crate::sys::root;
 use super::Failure;
 use super::copy::{ContextFiles, Flags};
 use super::stage::{Origin, Stage};
-use super::step::{Done, Made, Step, measure};
+use super::step::{Done, Step};
 
 /// Something to be added.
 enum Part {
@@ -86,7 +86,7 @@ impl Stage<'_> {
                 this.add_part(part, add, &flags, &view, scratch, context.as_deref(), id)?;
             }
             drop(view);
-            Ok::<Made, Failure>(measure(&scratch.upper()))
+            this.build.measure(scratch)
         })?;
         done.independent = flags.link;
         Ok(done)
@@ -228,13 +228,9 @@ impl Stage<'_> {
         {
             return self.extract(file, view, flags);
         }
-        if name.is_empty() && flags.dest.ends_with('/') {
-            return Err(Failure::Said("the address has no file name: give the destination one".to_owned()));
-        }
         // Under its name, alone in a directory.
         let dir = path.with_extension("d");
         std::fs::create_dir_all(&dir).map_err(Error::io("create directory", &dir))?;
-        let name = if name.is_empty() { "download" } else { name };
         let place = dir.join(name);
         std::fs::hard_link(path, &place).map_err(Error::io("link", &place))?;
         std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o600)).map_err(Error::io("change mode of", &place))?;
@@ -255,7 +251,7 @@ impl Stage<'_> {
         let workdir = &self.config.config.working_dir;
         let dest = config::workdir(if workdir.is_empty() { "/" } else { workdir }, &flags.dest);
         let failed = |errno: rustix::io::Errno| Error::io("create directory", &dest)(errno.into());
-        root::ensure(view.root(), Path::new(&dest), root::Kind::Dir).map_err(failed)?;
+        root::make_dirs(view.root(), Path::new(&dest)).map_err(failed)?;
         let into = root::open(view.root(), Path::new(&dest), OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
         let owners = match &flags.chown {
             Some(text) => {
@@ -271,13 +267,14 @@ impl Stage<'_> {
     }
 }
 
-/// The name of a download: that of the address, as BuildKit has it; else what the server says.
+/// The name of a download: that of the address; else what the server says, or the name docker gives it.
 fn name_of(url: &str, said: &str) -> String {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let path = path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
-    let last = path.rsplit('/').next().unwrap_or_default();
+    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let own = plain_name(&crate::build::git::decoded(last).unwrap_or_else(|| last.to_owned()));
-    if own.is_empty() { plain_name(said) } else { own }
+    let names = [own, plain_name(said), "__unnamed__".to_owned()];
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
 }
 
 /// The name of a file that a server or an address gives: no directory, nothing special.
@@ -336,6 +333,7 @@ mod tests {
         assert_eq!(name_of("http://h/d/f%20x?q=/1", "other"), "f x");
         assert_eq!(name_of("http://h/..%2fup", "other"), "up");
         assert_eq!((name_of("http://h/", "said"), name_of("http://h", "a/said")), ("said".into(), "said".into()));
+        assert_eq!((name_of("http://h/?q", ""), name_of("http://h/d/", "")), ("__unnamed__".into(), "d".into()));
         assert_eq!(escape("a[1].txt"), "a\\[1\\].txt");
     }
 }

@@ -20,7 +20,7 @@ use crate::engine::Error;
 use crate::engine::build::View;
 
 use super::stage::{Origin, Stage, StageResult};
-use super::step::{Done, Made, Step, measure};
+use super::step::{Done, Made, Step};
 use super::{Build, Failure};
 
 /// Nesting of a context's directories beyond this is refused.
@@ -158,14 +158,12 @@ impl Stage<'_> {
             other => other.clone(),
         };
         let workdir = if flags.dest.starts_with('/') { String::new() } else { self.workdir() };
-        let epoch = self.build.options.epoch.map_or(String::new(), |epoch| epoch.to_string());
         Ok(Key::new(kind)
             .text(below)
             .text(&workdir)
             .text(&flags.dest)
             .option(chown.as_deref())
             .option(flags.mode.as_deref())
-            .text(&epoch)
             .text(if self.build.single_id { "one id" } else { "" }))
     }
 
@@ -252,7 +250,7 @@ impl Stage<'_> {
         let view = self.target(scratch, flags)?;
         self.put_into(&view, selection, flags, keep_owners, id)?;
         drop(view);
-        Ok(measure(&scratch.upper()))
+        self.build.measure(scratch)
     }
 
     /// What a copying step writes to.
@@ -281,7 +279,6 @@ impl Stage<'_> {
             chown,
             chmod: flags.chmod.as_ref(),
             keep_owners,
-            time: self.build.options.epoch,
         };
         let placed = copy_into(view.root(), selection, &placement)?;
         for path in placed.skipped.iter().take(10) {

@@ -25,12 +25,7 @@ impl Build<'_> {
 
     /// An empty file system.
     pub(super) fn scratch_image(&self, platform: &Platform) -> StageResult {
-        StageResult { config: config::scratch(platform), key: Key::new("scratch").text(&self.epoch()).finish(), ..StageResult::default() }
-    }
-
-    /// The time files are cut to is part of what steps come to: their digests differ.
-    fn epoch(&self) -> String {
-        self.options.epoch.map_or(String::new(), |epoch| epoch.to_string())
+        StageResult { config: config::scratch(platform), key: Key::new("scratch").finish(), ..StageResult::default() }
     }
 
     /// A name as it is looked up. A few hexadecimal digits are a name here, not the start of an id: `FROM b` must not mean
@@ -62,7 +57,7 @@ impl Build<'_> {
             .ok_or_else(|| Error::not_found("image", name))?;
         let layers: Vec<Digest> = image.config.rootfs.diff_ids.clone();
         self.lease.lock().unwrap_or_else(PoisonError::into_inner).keep(&layers)?;
-        let key = Key::new("image").text(&self.epoch()).list(layers.iter().map(ToString::to_string)).finish();
+        let key = Key::new("image").list(layers.iter().map(ToString::to_string)).finish();
         let mut config = image.config;
         config::default_path(&mut config);
         let result = Arc::new(StageResult {

@@ -60,6 +60,11 @@ pub(super) struct Build<'a> {
     pub(super) single_id: bool,
     /// Set in keys when nothing of the cache is to be used.
     pub(super) nonce: String,
+    /// Steps count as made whose files are elsewhere ([`Outcome::Elsewhere`]): in a build that changes nothing nobody needs
+    /// them.
+    trusting: bool,
+    /// Somebody needs them after all.
+    lacking: AtomicBool,
     /// The cgroup of all steps.
     pub(super) cgroup: Option<PathBuf>,
     /// Tells others that the cache is used.
@@ -102,7 +107,7 @@ pub(super) struct Surroundings<'a> {
 
 impl<'a> Build<'a> {
     /// Prepares; in the worker, before it has threads.
-    pub(super) fn new(around: &Surroundings<'a>, options: &'a BuildOptions, graph: &'a Graph) -> Result<Self, Error> {
+    pub(super) fn new(around: &Surroundings<'a>, options: &'a BuildOptions, graph: &'a Graph, trusting: bool) -> Result<Self, Error> {
         let engine = around.engine;
         let store = crate::engine::image::store(engine);
         let cache = Cache::open(&engine.paths.data);
@@ -123,6 +128,8 @@ impl<'a> Build<'a> {
             single_id: around.single_id,
             nonce: nonce.iter().map(|byte| format!("{byte:02x}")).collect(),
             cgroup: around.cgroup.clone(),
+            trusting,
+            lacking: AtomicBool::new(false),
             _in_use: in_use,
             jobs: Jobs::new(options.jobs),
             slots: graph.stages.iter().map(|_| Slot::default()).collect(),
@@ -137,7 +144,6 @@ impl<'a> Build<'a> {
 
     /// Builds the target stage and all it needs.
     pub(super) fn run(&self) -> Result<Arc<StageResult>, Failure> {
-        self.import_caches();
         std::thread::scope(|scope| {
             for index in self.graph.needed() {
                 let work = move || {
@@ -214,6 +220,21 @@ impl<'a> Build<'a> {
         self.stopped.load(Ordering::SeqCst)
     }
 
+    /// Whether files of these layers are elsewhere; then this build gives up.
+    fn lacks(&self, layers: &[LayerRef]) -> bool {
+        let lacks = self.trusting && layers.iter().any(|layer| matches!(layer, LayerRef::Step(key) if self.cache.is_elsewhere(key)));
+        if lacks {
+            self.lacking.store(true, Ordering::SeqCst);
+            self.stop();
+        }
+        lacks
+    }
+
+    /// It gave up for want of files that are elsewhere: another one has to make them.
+    pub(super) fn gave_up(&self) -> bool {
+        self.lacking.load(Ordering::SeqCst)
+    }
+
     /// A number for a step, named.
     pub(super) fn name_step(&self, name: String) -> StepId {
         let id = self.next_step.fetch_add(1, Ordering::SeqCst);
@@ -239,6 +260,9 @@ impl<'a> Build<'a> {
 
     /// Directories of layers, lowest first, each once: the highest of equal ones hides the others.
     pub(super) fn paths(&self, layers: &[LayerRef]) -> Result<Vec<PathBuf>, Error> {
+        if self.lacks(layers) {
+            return Err(Error::Storage("files of the build cache are elsewhere".to_owned()));
+        }
         let mut paths: Vec<PathBuf> = Vec::with_capacity(layers.len());
         let mut known: Vec<Digest> = Vec::new();
         for layer in layers {

@@ -66,6 +66,21 @@ impl Mounts {
         Ok(Self { all })
     }
 
+    /// Looks for the secrets and agents that must be there.
+    pub(super) fn require(&self, stage: &Stage<'_>) -> Result<(), Failure> {
+        for (mount, _) in &self.all {
+            match &mount.kind {
+                MountKind::Secret { id, required: true, .. } => drop(secret(stage, id, true)?),
+                MountKind::Ssh { id, required: true, .. } if !stage.build.options.ssh.contains_key(id) => {
+                    return Err(Failure::Said(format!("no agent {id} was given: add --ssh {id} to the command line")));
+                }
+                MountKind::Bind { .. } | MountKind::Cache { .. } | MountKind::Tmpfs { .. } => {}
+                MountKind::Secret { .. } | MountKind::Ssh { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Layers of stages and images that are shown.
     pub(super) fn layers(&self) -> Vec<super::LayerRef> {
         let files = self.all.iter().filter_map(|(_, origin)| match origin {
@@ -144,18 +159,14 @@ impl Mounts {
                         config::set_env(env, variable, &value);
                     }
                 }
-                MountKind::Ssh { id, required, mode, uid, gid } => match stage.build.options.ssh.get(id) {
-                    Some(path) => {
+                MountKind::Ssh { id, mode, uid, gid, .. } => {
+                    if let Some(path) = stage.build.options.ssh.get(id) {
                         add(false, BindSource::Socket { path: path.clone(), mode: *mode, uid: *uid, gid: *gid });
                         if !env.iter().any(|entry| entry.starts_with("SSH_AUTH_SOCK=")) {
                             env.push(format!("SSH_AUTH_SOCK={target}"));
                         }
                     }
-                    None if *required => {
-                        return Err(Failure::Said(format!("no agent {id} was given: add --ssh {id} to the command line")));
-                    }
-                    None => {}
-                },
+                }
             }
         }
         Ok(held)

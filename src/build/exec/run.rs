@@ -12,7 +12,7 @@ use crate::spec::host_entry::{HostAddress, HostEntry};
 
 use super::mounts::Mounts;
 use super::stage::Stage;
-use super::step::{Done, Made, Step, measure};
+use super::step::{Done, Made, Step};
 use super::{Build, Failure};
 
 /// Lines kept of a step's output for the message when it fails.
@@ -37,6 +37,8 @@ impl Stage<'_> {
         let build = self.build;
         let script = run.script();
         let mounts = Mounts::read(self, run)?;
+        // Also when the step is in the cache: what is asked for must be there.
+        mounts.require(self)?;
         let (argv, file) = self.argv(&script);
         let env: Vec<String> = silent.into_iter().chain(kept.iter().cloned()).collect();
         let network = build.network(run.network)?;
@@ -114,7 +116,7 @@ impl Stage<'_> {
             if ended.code != 0 {
                 return Err(Failure::Command { code: ended.code, oom: ended.oom, tail: tail.lines(), argv: argv.clone() });
             }
-            Ok(measure(&scratch.upper()))
+            build.measure(scratch)
         };
         if mounts.have_content() {
             let mut content = || mounts.content(self).map(|content| Key::new("run content").text(&base).text(&content).finish());

@@ -215,10 +215,8 @@ impl<'b> Stage<'b> {
         let instruction = expanded.instruction;
         if let Some(applied) = config::apply(&instruction.kind, &mut self.config, &mut self.said) {
             applied.map_err(Failure::Said)?;
-            if !matches!(instruction.kind, Kind::Arg(_)) {
-                let by = self.created_by(&instruction);
-                self.record(by, None);
-            }
+            let by = self.created_by(&instruction);
+            self.record(by, None);
             return Ok(());
         }
         self.done += 1;
@@ -277,14 +275,27 @@ impl<'b> Stage<'b> {
         self.steps.push((history, layer));
     }
 
-    /// As history shows it.
+    /// As history shows it: of arguments what they are, before what is run those it sees, as docker has it.
     fn created_by(&self, instruction: &Instruction<String>) -> String {
         match &instruction.kind {
-            Kind::Run(run) => match run.script() {
-                dockerfile::Script::Exec(argv) => format!("RUN {}", argv.join(" ")),
-                dockerfile::Script::Shell(line) => format!("RUN {} {line}", config::shell(&self.config).join(" ")),
-                dockerfile::Script::File { data, .. } => format!("RUN {data}"),
-            },
+            Kind::Run(run) => {
+                let args = self.scope.args();
+                let count = if args.is_empty() { String::new() } else { format!("|{} ", args.len()) };
+                let args: String = args.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+                let script = match run.script() {
+                    dockerfile::Script::Exec(argv) => argv.join(" "),
+                    dockerfile::Script::Shell(line) => format!("{} {line}", config::shell(&self.config).join(" ")),
+                    dockerfile::Script::File { data, .. } => data,
+                };
+                format!("RUN {}{script}", shown(&format!("{count}{args}")))
+            }
+            Kind::Arg(items) => {
+                let item = |item: &dockerfile::ArgItem<String>| match &item.value {
+                    Some(value) => format!("{}={value}", item.name),
+                    None => item.name.clone(),
+                };
+                shown(&format!("ARG {}", items.iter().map(item).collect::<Vec<_>>().join(" ")))
+            }
             Kind::Workdir(_) => format!("WORKDIR {}", self.config.config.working_dir),
             _ => shown(&instruction.text),
         }

@@ -4,12 +4,19 @@
 //! and costs nothing to compute. When it is not in the cache, a second one over the content of the inputs may be: then
 //! nothing is made, and the first is noted as standing for the same.
 
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+
+use rustix::fs::{self as rfs, AtFlags, FileType, Mode, OFlags};
 
 use crate::build::cache::{Entry, Outcome, Scratch};
 use crate::build::progress::{StepId, What};
 use crate::engine::Error;
 use crate::engine::build::View;
+use crate::image::archive::tarw::MAX_LAYER_PATH;
+use crate::image::unpack::walk::{Missing, Walker};
+use crate::engine::container::driver::Driver;
 
 use super::{Build, Failure, LayerRef};
 
@@ -79,6 +86,9 @@ impl Build<'_> {
             self.sink.now(step.id, What::Cached);
             return Ok(done);
         }
+        if self.lacks(step.below) || self.lacks(&step.others) {
+            return Err(Failure::canceled());
+        }
         let asked = step.key.as_str();
         let _lock = self.cache.lock(asked, &mut || {
             self.sink.now(step.id, What::Note("waiting for another build that makes this step".to_owned()));
@@ -121,7 +131,8 @@ impl Build<'_> {
 
     /// `held`: the steps whose locks are held.
     fn found(&self, key: &str, held: &[&str]) -> Result<Option<Done>, Failure> {
-        let Some(entry) = self.cache.settled(key, held)? else { return Ok(None) };
+        let known = || self.cache.known(key).filter(|_| self.trusting);
+        let Some(entry) = self.cache.settled(key, held)?.or_else(known) else { return Ok(None) };
         self.cache.touch(key);
         if entry.key != key {
             self.cache.touch(&entry.key);
@@ -136,18 +147,21 @@ impl Build<'_> {
         make: &mut dyn FnMut(&Scratch) -> Result<Made, Failure>,
     ) -> Result<Done, Failure> {
         let used: Vec<LayerRef> = step.below.iter().chain(&step.others).cloned().collect();
-        let (scratch, made) = self.steadily(&used, |_| {
+        let (scratch, made, started) = self.steadily(&used, |_| {
             let scratch = self.cache.scratch()?;
             let top = self.paths(step.below)?.pop();
             make_upper(&scratch.upper(), top.as_deref())?;
+            // By the clock that stamps the step's files.
+            let upper = scratch.upper();
+            let started = std::fs::metadata(&upper).map_err(Error::io("stat", &upper))?.ctime();
             let made = make(&scratch)?;
-            Ok((scratch, made))
+            Ok((scratch, made, started))
         })?;
         if self.is_stopped() {
             return Err(Failure::canceled());
         }
         let outcome = if made.files { Outcome::Own } else { Outcome::Nothing };
-        let entry = Entry::new(key, step.what, made.size, outcome);
+        let entry = Entry { started, ..Entry::new(key, step.what, made.size, outcome) };
         self.cache.publish(&scratch, &entry)?;
         if key != step.key {
             if step.anew {
@@ -157,6 +171,41 @@ impl Build<'_> {
             }
         }
         Ok(Done::of(&step.key, &entry))
+    }
+
+    /// Bytes of a step's files; nothing when there are none.
+    ///
+    /// # Errors
+    /// What no layer can hold.
+    pub(super) fn measure(&self, scratch: &Scratch) -> Result<Made, Failure> {
+        let upper = scratch.upper();
+        let failed = || Error::io("read", &upper);
+        let root = std::fs::File::open(&upper).map_err(failed())?;
+        // The other driver marks what was deleted so, where it can make no devices, and lets nobody use such names.
+        let dots = self.sandbox.driver() == Driver::Overlay;
+        let mut walker = Walker::new(root.as_fd());
+        let mut made = Made::default();
+        let mut todo = vec![Vec::new()];
+        while let Some(dir) = todo.pop() {
+            let handle = open_dir(&mut walker, &dir).map_err(failed())?;
+            for entry in rfs::Dir::read_from(&handle).map_err(|errno| failed()(errno.into()))? {
+                let entry = entry.map_err(|errno| failed()(errno.into()))?;
+                let name = entry.file_name();
+                if matches!(name.to_bytes(), b"." | b"..") {
+                    continue;
+                }
+                made.files = true;
+                let path = if dir.is_empty() { name.to_bytes().to_vec() } else { [&dir, &b"/"[..], name.to_bytes()].concat() };
+                refuse(&path, dots && name.to_bytes().starts_with(b".wh."))?;
+                let stat = rfs::statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| failed()(errno.into()))?;
+                if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                    todo.push(path);
+                } else {
+                    made.size += u64::try_from(stat.st_size).unwrap_or(0);
+                }
+            }
+        }
+        Ok(made)
     }
 
     /// A view of layers to be changed by a step.
@@ -174,7 +223,6 @@ impl Build<'_> {
 
 /// The directory a step's changes go to. It stands for the root directory, so it looks like the one below.
 fn make_upper(upper: &Path, below: Option<&Path>) -> Result<(), Error> {
-    use std::os::fd::AsFd as _;
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().mode(0o755).create(upper).map_err(Error::io("create directory", upper))?;
     let below = match below {
@@ -186,21 +234,27 @@ fn make_upper(upper: &Path, below: Option<&Path>) -> Result<(), Error> {
         .map_err(|errno| Error::io("set attributes of", upper)(errno.into()))
 }
 
-/// Bytes and number of entries of a step's files; nothing when there are none.
-pub(super) fn measure(upper: &Path) -> Made {
-    let (mut size, mut any) = (0, false);
-    let mut todo = vec![upper.to_owned()];
-    while let Some(dir) = todo.pop() {
-        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
-        for entry in entries.flatten() {
-            any = true;
-            let Ok(meta) = entry.metadata() else { continue };
-            if meta.is_dir() {
-                todo.push(entry.path());
-            } else {
-                size += meta.len();
-            }
-        }
+fn open_dir(walker: &mut Walker<'_>, path: &[u8]) -> std::io::Result<OwnedFd> {
+    const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+    if path.is_empty() {
+        return Ok(rfs::openat(walker.root(), c".", FLAGS, Mode::empty())?);
     }
-    Made { files: any, size }
+    let (dir, name) = walker.parent(path, Missing::Fail).map_err(std::io::Error::other)?;
+    Ok(rfs::openat(dir, name, FLAGS, Mode::empty())?)
+}
+
+/// What no layer can hold.
+fn refuse(path: &[u8], dotted: bool) -> Result<(), Failure> {
+    let shown = String::from_utf8_lossy(&path[..path.len().min(80)]);
+    if path.len() > MAX_LAYER_PATH {
+        let length = path.len();
+        return Err(Failure::Said(format!("the path /{shown}… has {length} bytes: an image has none longer than {MAX_LAYER_PATH}")));
+    }
+    if dotted {
+        return Err(Failure::Said(format!(
+            "/{}: a name that begins with .wh. would delete files below it wherever the image is unpacked: give it another name",
+            String::from_utf8_lossy(path)
+        )));
+    }
+    Ok(())
 }

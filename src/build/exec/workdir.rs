@@ -1,7 +1,8 @@
 //! `WORKDIR`: the directory exists afterwards. Owned by root, as docker has it.
 
-use std::os::fd::AsFd as _;
 use std::path::Path;
+
+use rustix::io::Errno;
 
 use crate::build::cache::Scratch;
 use crate::build::key::Key;
@@ -10,7 +11,7 @@ use crate::sys::root;
 
 use super::Failure;
 use super::stage::Stage;
-use super::step::{Done, Made, Step, measure};
+use super::step::{Done, Made, Step};
 
 impl Stage<'_> {
     /// Makes the directory, unless it is there.
@@ -20,15 +21,13 @@ impl Stage<'_> {
         let layers = self.layers.clone();
         build.step(step, None, &mut |scratch: &Scratch| -> Result<Made, Failure> {
             let view = build.writable(scratch, &layers)?;
-            let made = root::ensure(view.root(), Path::new(path), root::Kind::Dir)
-                .map_err(|errno| Error::io("create directory", path)(errno.into()))?;
-            let stat = rustix::fs::fstat(made.as_fd()).map_err(|errno| Error::io("stat", path)(errno.into()))?;
-            if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Directory {
-                return Err(Failure::Said(format!("WORKDIR {path}: there is a file that is no directory")));
+            match root::make_dirs(view.root(), Path::new(path)) {
+                Ok(made) => drop(made),
+                Err(Errno::NOTDIR) => return Err(Failure::Said(format!("WORKDIR {path}: there is a file that is no directory"))),
+                Err(errno) => return Err(Error::io("create directory", path)(errno.into()).into()),
             }
-            drop(made);
             drop(view);
-            Ok(measure(&scratch.upper()))
+            build.measure(scratch)
         })
     }
 }

@@ -151,7 +151,7 @@ pub(crate) struct CacheFlags {
     /// Take results also from here: type=registry,ref=NAME, type=local,src=DIR, or NAME
     #[arg(long, value_name = "SOURCE")]
     cache_from: Vec<String>,
-    /// Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min only those in the image
+    /// Put results there: type=registry,ref=NAME or type=local,dest=DIR; with mode=min the files of the image alone
     #[arg(long, value_name = "DESTINATION")]
     cache_to: Vec<String>,
     /// Remove containers of steps (always so)
@@ -581,7 +581,12 @@ pub(crate) fn metadata(built: &crate::build::options::Built) -> serde_json::Valu
     if !built.names.is_empty() {
         all.insert("image.name", built.names.join(","));
     }
-    serde_json::json!(all)
+    let mut all = serde_json::json!(all);
+    if let (Some(manifest), Some(size)) = (&built.manifest, built.manifest_size) {
+        let (media_type, _, _) = built.format.media_types();
+        all["containerimage.descriptor"] = serde_json::json!({"mediaType": media_type, "digest": manifest, "size": size});
+    }
+    all
 }
 
 #[cfg(test)]

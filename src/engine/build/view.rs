@@ -99,10 +99,12 @@ impl View {
         let data = CString::new(data).map_err(|_| failed(place)(Errno::INVAL))?;
         let target = rustix::fs::open(place, DIR, Mode::empty()).map_err(failed(place))?;
         mount::mount(c"kelp", target.as_fd(), c"fuse.kelp", flag::NODEV, &data).map_err(failed(place))?;
+        // It shares the namespace the mount is in, and would keep it when this build is killed. The pipe, which nobody reads,
+        // tells it when that was before it could ask for the signal.
         let server = Command::new("/proc/self/exe")
-            .args(["overlay-mount", "--serve-stdin", "-o", &options, "/"])
+            .args(["overlay-mount", "--serve-stdin", "--with-parent", "-o", &options, "/"])
             .stdin(Stdio::from(device))
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| Error::Storage(format!("cannot start the file system server: {error}")))?;

@@ -122,7 +122,7 @@ fn make(
         })?
     } else {
         compose::copy_layer(&store, &mut lease, single_id, |tar| {
-            let layer = LayerOptions { below: &below, newest: options.newest, single_id: recorded, owners: Some(&owners), skip: Some(&skip) };
+            let layer = LayerOptions { below: &below, newest: options.newest, made_since: None, single_id: recorded, owners: Some(&owners), skip: Some(&skip) };
             match &upper {
                 Some(upper) => compose::add_upper(&store, tar, upper.as_fd(), &layer),
                 // Never started.

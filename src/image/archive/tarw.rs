@@ -27,6 +27,9 @@ mod sparse;
 /// Marks an empty file as a whiteout where devices cannot be made.
 const XATTR_WHITEOUT: &str = "user.overlay.whiteout";
 
+/// Longest path in a layer: with the slash of a directory or the mark of a whiteout it must be one that unpacking takes.
+pub const MAX_LAYER_PATH: usize = 4091;
+
 /// Says yes to paths that are left out.
 pub type Skip<'f> = &'f dyn Fn(&[u8]) -> bool;
 /// Translates an owner (uid, gid).
@@ -37,6 +40,8 @@ pub type Translate<'f> = &'f dyn Fn(u32, u32) -> (u32, u32);
 pub struct TreeOptions<'f> {
     /// Latest modification time written, seconds since 1970 (`SOURCE_DATE_EPOCH`).
     pub newest: Option<i64>,
+    /// Times from this one on are of what was made just now: they become [`Self::newest`], whatever the clock said.
+    pub made_since: Option<i64>,
     /// Turn overlayfs' marks into `.wh.` entries: the tree is a layer.
     pub layer: bool,
     /// Leaves out the paths (relative to the tree) it says yes to, with everything below.
@@ -285,6 +290,9 @@ impl<W: Write> TarWriter<W> {
         (path, stored): (&[u8], &[u8]),
         options: &TreeOptions<'_>,
     ) -> io::Result<bool> {
+        if options.layer && stored.len() > MAX_LAYER_PATH {
+            return Err(too_long(stored));
+        }
         let stat = rfs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if options.layer && name.starts_with(b".wh.") {
@@ -510,9 +518,11 @@ impl Meta {
             mode: stat.st_mode & 0o7777,
             uid,
             gid,
-            mtime: options
-                .newest
-                .map_or(stat.st_mtime, |n| n.min(stat.st_mtime)),
+            mtime: match options.newest {
+                Some(newest) if options.made_since.is_some_and(|since| stat.st_mtime >= since) => newest,
+                Some(newest) => newest.min(stat.st_mtime),
+                None => stat.st_mtime,
+            },
             device: (rfs::major(stat.st_rdev), rfs::minor(stat.st_rdev)),
             ..Self::default()
         }
@@ -537,6 +547,14 @@ fn open_dir(walker: &mut Walker<'_>, path: &[u8]) -> io::Result<OwnedFd> {
         .parent(path, Missing::Fail)
         .map_err(io::Error::other)?;
     Ok(rfs::openat(parent, name, flags, Mode::empty())?)
+}
+
+fn too_long(path: &[u8]) -> io::Error {
+    let start = String::from_utf8_lossy(&path[..path.len().min(80)]);
+    io::Error::other(format!(
+        "the path /{start}… has {} bytes: a layer has none longer than {MAX_LAYER_PATH}",
+        path.len()
+    ))
 }
 
 fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {

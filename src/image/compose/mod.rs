@@ -59,6 +59,8 @@ pub struct LayerOptions<'f> {
     pub below: &'f [Digest],
     /// Latest modification time the archive says, seconds since 1970 (`SOURCE_DATE_EPOCH`).
     pub newest: Option<i64>,
+    /// When what was made here began to be made, seconds since 1970: later times become [`Self::newest`].
+    pub made_since: Option<i64>,
     /// Only one id is mapped: true owners are kept in attributes.
     pub single_id: bool,
     /// Translates owners on disk that are not kept in attributes.
@@ -113,6 +115,7 @@ pub fn add_upper<W: Write>(
     let skip = skip.map(|skip| move |path: &[u8]| skip(path));
     let tree = TreeOptions {
         newest: options.newest,
+        made_since: options.made_since,
         layer: true,
         skip: skip.as_ref().map(|skip| skip as &dyn Fn(&[u8]) -> bool),
         owners: options.owners.map(|owners| owners as &dyn Fn(u32, u32) -> (u32, u32)),

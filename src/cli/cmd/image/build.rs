@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::build::options::{BuildOptions, Built, NamedContext, Output};
+use crate::build::dockerfile::ParseError;
 use crate::build::{Failed, Outcome, check, outline, source};
 use crate::cli::build_progress::{Mode, Printer};
 use crate::cli::context::Context;
@@ -30,8 +31,8 @@ pub(crate) struct BuildArgs {
     /// Check the Dockerfile for what may surprise, and build nothing
     #[arg(long)]
     check: bool,
-    /// Build nothing: check (as --check), list the build arguments (outline) or the stages (targets)
-    #[arg(long, value_name = "build|check|outline|targets")]
+    /// Build nothing: check (as --check), list what can be told (outline) or the stages (targets), as text or JSON
+    #[arg(long, value_name = "build|check|outline|targets[,format=json]")]
     call: Option<String>,
     /// A directory, the address of a git repository or archive, or - for standard input
     #[arg(value_name = "CONTEXT")]
@@ -47,15 +48,28 @@ enum Call {
 }
 
 impl Call {
-    fn choose(check: bool, call: Option<&str>) -> Result<Self, UsageError> {
-        match call {
-            Some("check" | "lint") => Ok(Self::Check),
-            Some(_) if check => Err(UsageError::conflict("--check", "--call")),
-            None | Some("" | "build") => Ok(if check { Self::Check } else { Self::Build }),
-            Some("outline") => Ok(Self::Outline),
-            Some("targets") => Ok(Self::Targets),
-            Some(other) => Err(UsageError::value("--call", other, "use build, check, outline or targets")),
+    /// What is asked, and whether the answer is to be JSON.
+    fn choose(check: bool, call: Option<&str>) -> Result<(Self, bool), UsageError> {
+        let mut words = call.unwrap_or_default().split(',');
+        let method = words.next().unwrap_or_default();
+        let mut json = false;
+        for word in words {
+            json = match word {
+                "format=json" => true,
+                "format=text" => false,
+                other => return Err(UsageError::value("--call", other, "only format=text and format=json are known here")),
+            };
         }
+        let call = match method {
+            "check" | "lint" => Self::Check,
+            "" | "build" if check => Self::Check,
+            _ if check => return Err(UsageError::conflict("--check", "--call")),
+            "" | "build" => Self::Build,
+            "outline" => Self::Outline,
+            "targets" => Self::Targets,
+            other => return Err(UsageError::value("--call", other, "use build, check, outline or targets")),
+        };
+        Ok((call, json))
     }
 }
 
@@ -68,8 +82,8 @@ cache when its instruction and the content of all its inputs are known: touching
 that is only bind-mounted does. Secrets are part of nothing that is kept.
 
 The same context and base give the same image, byte for byte, once a time is given (--timestamp, SOURCE_DATE_EPOCH), whoever \
-builds it where. --cache-to writes the results of all steps to a registry or a directory, --cache-from reads them: then a \
-machine that never built this makes only what is new. Such a cache is an OCI image of layers; the tools of others can copy it.
+builds it where; another time makes no step again, unless a stage declares the argument. --cache-to writes the results of all \
+steps to a registry or a directory, --cache-from reads them: then a machine that never built this makes only what is new. Such a cache is an OCI image of layers; the tools of others can copy it.
 
 The context is the current directory unless said. Progress goes to standard error; the id of the image goes to standard \
 output with --quiet. When a RUN fails, the state before it is kept as an image without a name, to look around in.";
@@ -92,7 +106,7 @@ $ kelp build -t registry.example/app:1 --push --cache-to type=registry,ref=regis
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let Self { flags, debug_shell, check, call, context: place } = self;
-        let call = Call::choose(check, call.as_deref())?;
+        let (call, json) = Call::choose(check, call.as_deref())?;
         let file = flags.input.file.clone();
         let (iid_file, metadata_file) = (flags.output.iidfile.clone(), flags.output.metadata_file.clone());
         let (progress, manifest) = (flags.output.progress.clone(), flags.output.manifest.clone());
@@ -125,9 +139,9 @@ $ kelp build -t registry.example/app:1 --push --cache-to type=registry,ref=regis
         let _contexts = fetch_contexts(engine, &mut options, &directory)?;
         match call {
             Call::Build => {}
-            Call::Check => return check_only(engine, &options),
-            Call::Outline => return listed(outline::outline(&options)),
-            Call::Targets => return listed(outline::targets(&options)),
+            Call::Check => return check_only(engine, &options, json),
+            Call::Outline => return listed(outline::outline(&options), json, outline::Outline::text),
+            Call::Targets => return listed(outline::targets(&options), json, outline::Targets::text),
         }
         if check::is_strict(&options)
             && let Some(reason) = check::check(engine, &options, false).ok().and_then(|checked| checked.refusal())
@@ -193,10 +207,10 @@ fn add_to_list(engine: &Engine, list: &str, image: &str, options: &BuildOptions)
 }
 
 /// `--call`: a listing on standard output.
-fn listed(text: Result<String, crate::build::dockerfile::ParseError>) -> Result<Exit, Failure> {
-    match text {
-        Ok(text) => {
-            ui::print(&text)?;
+fn listed<T: serde::Serialize>(found: Result<T, ParseError>, json: bool, text: fn(&T) -> String) -> Result<Exit, Failure> {
+    match found {
+        Ok(found) => {
+            ui::print(&if json { pretty(&found)? } else { text(&found) })?;
             Ok(Exit::OK)
         }
         Err(error) => {
@@ -206,11 +220,16 @@ fn listed(text: Result<String, crate::build::dockerfile::ParseError>) -> Result<
     }
 }
 
+fn pretty(value: &impl serde::Serialize) -> Result<String, Error> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Error::Internal(format!("cannot write JSON: {error}")))?;
+    Ok(text + "\n")
+}
+
 /// `--check`: everything found, on standard output.
-fn check_only(engine: &Engine, options: &BuildOptions) -> Result<Exit, Failure> {
+fn check_only(engine: &Engine, options: &BuildOptions, json: bool) -> Result<Exit, Failure> {
     match check::check(engine, options, true) {
         Ok(checked) => {
-            ui::print(&checked.report())?;
+            ui::print(&if json { pretty(&checked.json())? } else { checked.report() })?;
             Ok(if checked.warnings.is_empty() { Exit::OK } else { Exit::FAILED })
         }
         Err(error) => {

@@ -1,6 +1,6 @@
 //! `kelp builder prune` and `kelp builder du`.
 
-use crate::build::prune::{self, Item, PruneOptions};
+use crate::build::prune::{self, Filter, Item, KINDS, PruneOptions};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure, UsageError};
 use crate::cli::flags::bytes;
@@ -14,7 +14,7 @@ pub(crate) struct PruneArgs {
     /// Also steps whose layers images have
     #[arg(short, long)]
     all: bool,
-    /// Only those that match: until=DURATION (not used for so long)
+    /// Only those that match: id=, type=, description=, shared=, until=DURATION (not used for so long)
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// Do not ask
@@ -41,13 +41,7 @@ $ kelp builder prune -af --filter until=168h --keep-storage 10gb";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
         let Self { all, filter, force, keep_storage, verbose } = self;
-        let mut options = PruneOptions { all, keep: bytes("--keep-storage", keep_storage)?, ..PruneOptions::default() };
-        for text in filter {
-            let value = text.strip_prefix("until=").or_else(|| text.strip_prefix("unused-for="));
-            let value = value.ok_or_else(|| UsageError::value("--filter", &text, "only until=DURATION is supported"))?;
-            let nanos = duration::parse_or_seconds(value).map_err(|reason| UsageError::value("--filter", &text, reason))?;
-            options.unused_for = Some(nanos / 1_000_000_000);
-        }
+        let options = PruneOptions { all, keep: bytes("--keep-storage", keep_storage)?, filter: read_filter(&filter)? };
         let what = if all { "This removes all build cache." } else { "This removes all build cache no image is made of." };
         if !force && !ui::confirm(what)? {
             return Ok(Exit::OK);
@@ -61,9 +55,35 @@ $ kelp builder prune -af --filter until=168h --keep-storage 10gb";
     }
 }
 
+fn read_filter(texts: &[String]) -> Result<Filter, UsageError> {
+    let mut filter = Filter::default();
+    for text in texts {
+        let wrong = |reason: &str| UsageError::value("--filter", text, reason);
+        let (key, value) = text.split_once('=').ok_or_else(|| wrong("expected KEY=VALUE"))?;
+        let yes = || value.parse::<bool>().map_err(|_| wrong("use true or false"));
+        match key {
+            "id" => filter.ids.push(value.to_owned()),
+            "type" if KINDS.contains(&value) => filter.kinds.push(value.to_owned()),
+            "type" => return Err(wrong("use regular or exec.cachemount")),
+            "description" => filter.descriptions.push(value.to_owned()),
+            "shared" => filter.shared = Some(yes()?),
+            "private" => filter.shared = Some(!yes()?),
+            "until" | "unused-for" => {
+                let nanos = duration::parse_or_seconds(value).map_err(|reason| UsageError::value("--filter", text, reason))?;
+                filter.unused_for = Some(nanos / 1_000_000_000);
+            }
+            _ => return Err(wrong("use id, type, description, shared, private or until")),
+        }
+    }
+    Ok(filter)
+}
+
 /// Flags of `builder du`.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct DuArgs {
+    /// Only those that match, as with prune
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
     /// Show whole names and instructions
     #[arg(long)]
     verbose: bool,
@@ -77,11 +97,14 @@ impl Verb for DuArgs {
 $ kelp builder du";
 
     fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let items = prune::list(context.engine()?)?;
+        let filter = read_filter(&self.filter)?;
+        let mut items = prune::list(context.engine()?)?;
+        let now = time::now() / 1_000_000_000;
+        items.retain(|item| filter.fits(item, now));
         if self.verbose {
             for item in &items {
                 let shared = if item.shared { "\nShared:\ttrue" } else { "" };
-                ui::line(format_args!("ID:\t{}\nDescription:\t{}\nSize:\t{}{shared}\n", item.id, item.what, size::human(item.size)))?;
+                ui::line(format_args!("ID:\t{}\nType:\t{}\nDescription:\t{}\nSize:\t{}{shared}\n", item.id, item.kind(), item.what, size::human(item.size)))?;
             }
         } else {
             ui::print(&rows(&items))?;
