@@ -9,6 +9,7 @@ mod support;
 
 mod cli {
     mod check;
+    mod claims;
     mod build_files;
     mod commit;
     mod crash;

@@ -559,8 +559,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand push" -l cert-dir -d 'Director
 complete -c kelp -n "__fish_kelp_using_subcommand push" -l retry -d 'How often a failed transfer is tried again' -r
 complete -c kelp -n "__fish_kelp_using_subcommand push" -l retry-delay -d 'Time between two tries, such as 2s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand push" -s f -l format -d 'Notation of the manifest: oci or v2s2 (default: as it came, else oci)' -r
-complete -c kelp -n "__fish_kelp_using_subcommand push" -l compression-format -d 'Compress layers with gzip, zstd or none (default gzip)' -r
-complete -c kelp -n "__fish_kelp_using_subcommand push" -l compression-level -d 'Level of compression: 1 to 9 for gzip, 1 to 20 for zstd' -r
+complete -c kelp -n "__fish_kelp_using_subcommand push" -l compression-format -d 'Compress layers with gzip, zstd or none (default: as they came, else gzip)' -r
+complete -c kelp -n "__fish_kelp_using_subcommand push" -l compression-level -d 'Compress all layers anew at this level: 1 to 9 for gzip, 1 to 20 for zstd' -r
 complete -c kelp -n "__fish_kelp_using_subcommand push" -l digestfile -d 'Write the digest of the manifest to this file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand push" -l sign-by-sigstore-private-key -d 'Sign what was pushed with this key (as kelp image sign does)' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand push" -l sign-by -d 'Not supported: use kelp image sign' -r
@@ -570,7 +570,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand push" -l tls-verify -d 'Check 
 complete -c kelp -n "__fish_kelp_using_subcommand push" -s q -l quiet -d 'Show no progress'
 complete -c kelp -n "__fish_kelp_using_subcommand push" -l disable-content-trust -d 'For compatibility; kelp checks no content trust'
 complete -c kelp -n "__fish_kelp_using_subcommand push" -s a -l all-tags -d 'Push every tag of the repository that is here'
-complete -c kelp -n "__fish_kelp_using_subcommand push" -l force-compression -d 'Compress again what is compressed otherwise (default true with --compression-format)'
+complete -c kelp -n "__fish_kelp_using_subcommand push" -l force-compression -d 'true: compress all layers anew; false: none that is compressed already (default: those in another format than --compression-format)'
 complete -c kelp -n "__fish_kelp_using_subcommand push" -l remove-signatures -d 'Leave signatures behind; always so: sign what was pushed with kelp image sign'
 complete -c kelp -n "__fish_kelp_using_subcommand push" -s h -l help -d 'Show this help'
 complete -c kelp -n "__fish_kelp_using_subcommand search" -l platform -d 'Platform of the image' -r
@@ -1295,8 +1295,8 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcomm
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l retry -d 'How often a failed transfer is tried again' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l retry-delay -d 'Time between two tries, such as 2s' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -s f -l format -d 'Notation of the manifest: oci or v2s2 (default: as it came, else oci)' -r
-complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l compression-format -d 'Compress layers with gzip, zstd or none (default gzip)' -r
-complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l compression-level -d 'Level of compression: 1 to 9 for gzip, 1 to 20 for zstd' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l compression-format -d 'Compress layers with gzip, zstd or none (default: as they came, else gzip)' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l compression-level -d 'Compress all layers anew at this level: 1 to 9 for gzip, 1 to 20 for zstd' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l digestfile -d 'Write the digest of the manifest to this file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l sign-by-sigstore-private-key -d 'Sign what was pushed with this key (as kelp image sign does)' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l sign-by -d 'Not supported: use kelp image sign' -r
@@ -1306,7 +1306,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcomm
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -s q -l quiet -d 'Show no progress'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l disable-content-trust -d 'For compatibility; kelp checks no content trust'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -s a -l all-tags -d 'Push every tag of the repository that is here'
-complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l force-compression -d 'Compress again what is compressed otherwise (default true with --compression-format)'
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l force-compression -d 'true: compress all layers anew; false: none that is compressed already (default: those in another format than --compression-format)'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -l remove-signatures -d 'Leave signatures behind; always so: sign what was pushed with kelp image sign'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from push" -s h -l help -d 'Show this help'
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from rm" -s a -l all -d 'All images'
@@ -1714,7 +1714,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand manifest; and __fish_seen_subc
 complete -c kelp -n "__fish_kelp_using_subcommand manifest; and __fish_seen_subcommand_from push" -l digestfile -d 'Write the digest of the list to this file' -r -F
 complete -c kelp -n "__fish_kelp_using_subcommand manifest; and __fish_seen_subcommand_from push" -s f -l format -d 'Notation: oci or v2s2 (default oci)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand manifest; and __fish_seen_subcommand_from push" -l all -d 'Send the images too; always so in kelp'
-complete -c kelp -n "__fish_kelp_using_subcommand manifest; and __fish_seen_subcommand_from push" -l force-compression -d 'Compress again what is compressed otherwise'
+complete -c kelp -n "__fish_kelp_using_subcommand manifest; and __fish_seen_subcommand_from push" -l force-compression -d 'true: compress all layers anew; false: none that is compressed already (default: those in another format than --compression-format)'
 complete -c kelp -n "__fish_kelp_using_subcommand manifest; and __fish_seen_subcommand_from push" -l insecure -d 'Allow plain HTTP and unknown certificates'
 complete -c kelp -n "__fish_kelp_using_subcommand manifest; and __fish_seen_subcommand_from push" -l rm -l purge -d 'Remove the list here when it has been sent'
 complete -c kelp -n "__fish_kelp_using_subcommand manifest; and __fish_seen_subcommand_from push" -s q -l quiet -d 'Show no progress'

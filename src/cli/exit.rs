@@ -12,6 +12,8 @@ impl Exit {
     pub const OK: Self = Self(0);
     /// Something did not, and has been reported already; also "no" of the `exists` verbs.
     pub const FAILED: Self = Self(1);
+    /// Nobody read an archive to its end: as if the signal that tells so (SIGPIPE) had killed us.
+    pub const CUT: Self = Self(141);
     /// kelp itself failed, or was not understood.
     pub const KELP: Self = Self(125);
 }

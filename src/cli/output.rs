@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::exit::{Exit, Failure, UsageError};
-use super::ui;
+use super::{report, ui};
 use crate::engine::outfile::to_file;
 
 /// Has `work` write to `path` (`-o`) or to standard output.
@@ -22,8 +22,12 @@ pub(crate) fn file_or_stdout(
         }
         None => {
             let mut out = ui::out();
-            work(&mut out)?;
-            out.flush()?;
+            let written = work(&mut out).and_then(|()| Ok(out.flush()?));
+            match written {
+                // Who reads only the beginning of a list has what was wanted; of an archive, nothing of use.
+                Err(failure) if report::is_closed_output(&failure) => return Ok(Exit::CUT),
+                other => other?,
+            }
         }
     }
     Ok(Exit::OK)

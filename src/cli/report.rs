@@ -46,7 +46,8 @@ pub fn one_line(error: &dyn Error) -> String {
     line
 }
 
-fn is_closed_output(error: &(dyn Error + 'static)) -> bool {
+/// Whether an error only says that nobody reads our stdout any more.
+pub fn is_closed_output(error: &(dyn Error + 'static)) -> bool {
     let mut at = Some(error);
     while let Some(error) = at {
         if error.downcast_ref::<io::Error>().is_some_and(ui::is_closed) || error.is::<ui::OutputClosed>() {

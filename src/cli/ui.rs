@@ -7,6 +7,8 @@ use std::fmt;
 use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, StdoutLock, Write};
 use std::os::fd::AsFd;
 
+use crate::format::table::clean;
+
 /// The reader of our stdout has gone.
 #[derive(Debug, thiserror::Error)]
 #[error("stdout was closed by its reader")]
@@ -57,13 +59,21 @@ pub fn line(text: impl fmt::Display) -> io::Result<()> {
     print(&format!("{text}\n"))
 }
 
-/// Writes one line to stderr. Nothing can be done when that fails, so nothing is returned.
+/// Writes one line to stderr, or several. What is quoted in them may come from an image or a registry: it cannot move the
+/// cursor nor change colors. Nothing can be done when writing fails, so nothing is returned.
 pub fn note(text: impl fmt::Display) {
-    let text = format!("{text}\n");
+    let text = format!("{}\n", harmless(&text.to_string()));
     // One write, so that lines of several processes do not mix.
     if io::stderr().lock().write_all(text.as_bytes()).is_err() {
         // stderr is closed: the exit code still tells.
     }
+}
+
+/// Control characters made visible, but those of lines and columns.
+fn harmless(text: &str) -> String {
+    let lines: Vec<String> =
+        text.split('\n').map(|line| line.split('\t').map(clean).collect::<Vec<_>>().join("\t")).collect();
+    lines.join("\n")
 }
 
 /// Writes text to stderr as it is, in one piece.
@@ -193,6 +203,11 @@ mod tests {
     fn only_yes_is_yes() {
         assert!(is_yes("y\n") && is_yes(" Yes \n") && is_yes("Y"));
         assert!(!is_yes("") && !is_yes("\n") && !is_yes("no") && !is_yes("yy"));
+    }
+
+    #[test]
+    fn what_is_quoted_does_nothing_to_the_terminal() {
+        assert_eq!(harmless("a\n\tb \u{1b}[31mred\u{9b}2J\r"), "a\n\tb \\x1b[31mred\\x9b2J\\r");
     }
 
     #[test]

@@ -168,6 +168,7 @@ impl Error {
             Self::Volume(VolumeError::CopyUp { .. }) => Kind::Storage,
             Self::Store(error) => store_kind(error),
             Self::Archive(ArchiveError::Store(error)) => store_kind(error),
+            Self::Archive(ArchiveError::Policy(_)) => Kind::Denied,
             Self::Archive(_) => Kind::Storage,
             Self::Userns(_) => Kind::Setup,
             Self::Config(_) | Self::Reference(_) | Self::Usage(_) => Kind::Usage,
@@ -191,6 +192,7 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Denied { hint, .. } => Some(hint),
+            Self::Archive(ArchiveError::Policy(_)) => Some("see containers-policy.json(5)"),
             Self::Runtime { hint, .. } => hint.as_deref(),
             _ => None,
         }
@@ -201,7 +203,7 @@ fn store_kind(error: &StoreError) -> Kind {
     match error {
         StoreError::NotFound(_) => Kind::NotFound,
         StoreError::InUse { .. } | StoreError::SeveralNames { .. } | StoreError::NoMember { .. } => Kind::Conflict,
-        StoreError::Reference(_) | StoreError::Ambiguous(_) | StoreError::DigestTag(_) => Kind::Usage,
+        StoreError::Reference(_) | StoreError::Ambiguous(_) | StoreError::DigestTag(_) | StoreError::Pinned(_) => Kind::Usage,
         StoreError::Io { .. }
         | StoreError::Config { .. }
         | StoreError::Incomplete { .. }

@@ -43,7 +43,7 @@ pub struct PushOptions {
     pub compression: Option<LayerCompression>,
     /// `--compression-level`.
     pub level: Option<i32>,
-    /// `--force-compression`; as if given when a format is.
+    /// `--force-compression`.
     pub force_compression: Option<bool>,
     /// `--sign-by-sigstore-private-key`.
     pub sign_key: Option<PathBuf>,

@@ -1,12 +1,14 @@
 //! The image configuration: OCI's fields and docker's (health check, ON BUILD, shell, escaped arguments).
 //!
 //! Owns reading it from untrusted bytes and giving safe views of it. Values of a wrong type in places nobody depends on
-//! read as absent; the list of layers must be right. Nothing here decides what a container gets.
+//! read as absent; the list of layers must be right, and so must be what is run, as whom and where. Nothing here decides
+//! what a container gets.
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::spec::{Digest, Platform};
 
@@ -57,7 +59,7 @@ pub struct ImageConfig {
     )]
     pub os_version: Option<String>,
     /// What a container gets from the image unless told otherwise.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub config: Execution,
     /// The layers.
     pub rootfs: RootFs,
@@ -137,7 +139,7 @@ pub struct Execution {
     /// `USER`, a name or number, optionally `:group`.
     #[serde(
         default,
-        deserialize_with = "lenient",
+        deserialize_with = "text",
         skip_serializing_if = "String::is_empty"
     )]
     pub user: String,
@@ -158,14 +160,14 @@ pub struct Execution {
     /// `ENTRYPOINT`.
     #[serde(
         default,
-        deserialize_with = "lenient",
+        deserialize_with = "words",
         skip_serializing_if = "Option::is_none"
     )]
     pub entrypoint: Option<Vec<String>>,
     /// `CMD`.
     #[serde(
         default,
-        deserialize_with = "lenient",
+        deserialize_with = "words",
         skip_serializing_if = "Option::is_none"
     )]
     pub cmd: Option<Vec<String>>,
@@ -179,14 +181,14 @@ pub struct Execution {
     /// `WORKDIR`.
     #[serde(
         default,
-        deserialize_with = "lenient",
+        deserialize_with = "text",
         skip_serializing_if = "String::is_empty"
     )]
     pub working_dir: String,
     /// `LABEL`.
     #[serde(
         default,
-        deserialize_with = "lenient",
+        deserialize_with = "labels",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub labels: BTreeMap<String, String>,
@@ -333,8 +335,50 @@ where
     D: Deserializer<'de>,
     T: Default + DeserializeOwned,
 {
-    let value = serde_json::Value::deserialize(deserializer)?;
+    let value = Value::deserialize(deserializer)?;
     Ok(T::deserialize(value).unwrap_or_default())
+}
+
+/// A text that decides what a container is: taking another value for none would run it as root.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(String::new()),
+        Value::String(text) => Ok(text),
+        other => Err(D::Error::custom(format_args!("User and WorkingDir must be texts, not {}", short(&other)))),
+    }
+}
+
+/// A command: a list of words; docker takes a text for a list of that one.
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let wrong = |value: &Value| D::Error::custom(format_args!("Entrypoint and Cmd must be lists of texts, not {}", short(value)));
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(word) => Ok(Some(vec![word])),
+        Value::Array(all) => {
+            let word = |value: Value| match value {
+                Value::String(word) => Ok(word),
+                other => Err(wrong(&other)),
+            };
+            all.into_iter().map(word).collect::<Result<_, _>>().map(Some)
+        }
+        other => Err(wrong(&other)),
+    }
+}
+
+/// Labels; one of another type does not take the others with it.
+fn labels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let Value::Object(all) = Value::deserialize(deserializer)? else { return Ok(BTreeMap::new()) };
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    Ok(all.into_iter().map(|(key, value)| (key, text(value))).collect())
+}
+
+/// A value in a message.
+fn short(value: &Value) -> String {
+    value.to_string().chars().take(60).collect()
 }
 
 fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -376,11 +420,13 @@ mod tests {
 
     #[test]
     fn hostile_values_read_as_absent() {
-        let text = r#"{"os":7,"config":{"Env":"PATH","User":{},"Labels":{"a":1},"Cmd":"x","ExposedPorts":[],
+        let text = r#"{"os":7,"config":{"Env":"PATH","Labels":{"a":1,"b":null,"c":"d"},"Cmd":"x","ExposedPorts":[],
             "StopSignal":9,"Healthcheck":{"Interval":1e99}},"rootfs":{"diff_ids":null},"history":3}"#;
         let config = ImageConfig::parse(text.as_bytes()).unwrap();
         assert_eq!(config.config.env, Vec::<String>::new());
-        assert_eq!(config.config.user, "");
+        assert_eq!(config.config.cmd, Some(vec!["x".to_owned()]));
+        let labels: Vec<(&str, &str)> = config.config.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(labels, [("a", "1"), ("b", ""), ("c", "d")]);
         assert_eq!(config.config.healthcheck, Some(Healthcheck::default()));
         assert_eq!(config.platform(), Platform::host());
         let null = r#"{"config":null,"rootfs":{"type":"layers"}}"#;
@@ -390,6 +436,10 @@ mod tests {
             "[]",
             "{}",
             r#"{"rootfs":{"diff_ids":["sha256:../../x"]}}"#,
+            r#"{"rootfs":{},"config":{"User":5}}"#,
+            r#"{"rootfs":{},"config":{"WorkingDir":["/"]}}"#,
+            r#"{"rootfs":{},"config":{"Entrypoint":{"a":"b"}}}"#,
+            r#"{"rootfs":{},"config":{"Cmd":["sh",1]}}"#,
         ] {
             assert!(ImageConfig::parse(text.as_bytes()).is_err(), "{text}");
         }

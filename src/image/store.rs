@@ -88,6 +88,9 @@ pub enum StoreError {
     /// Only names with a tag can be given to an image.
     #[error("cannot tag an image with \"{0}\": a name with a digest says itself which image it is")]
     DigestTag(String),
+    /// A name that says which image it is, for another one.
+    #[error("no image can be given the name \"{0}\": the digest in it is of another manifest, or of none")]
+    Pinned(String),
     /// The configuration cannot be used.
     #[error("image {id}: {source}")]
     Config {
@@ -528,12 +531,17 @@ impl ImageStore {
     /// time), nothing is recorded and their digests come back.
     ///
     /// # Errors
-    /// When the configuration is unusable or writing fails.
+    /// When the configuration is unusable, a name has a digest that is of none of its manifests, or writing fails.
     pub fn add(
         &self,
         new: &NewImage,
         names: &[Reference],
     ) -> Result<Result<ImageRecord, Vec<Digest>>, StoreError> {
+        // Whoever runs a name with a digest relies on getting that manifest and no other.
+        let pinned = |name: &&Reference| name.digest().is_some_and(|digest| !new.manifests.contains(digest));
+        if let Some(wrong) = names.iter().find(pinned) {
+            return Err(StoreError::Pinned(wrong.to_string()));
+        }
         let id = Digest::of(&new.config);
         let config = ImageConfig::parse(&new.config).map_err(|source| StoreError::Config {
             id: id.short().to_owned(),
@@ -779,11 +787,13 @@ fn merge(into: &mut Vec<Digest>, more: Vec<Digest>) {
     }
 }
 
-/// Seconds since 1970 of an RFC 3339 text.
+/// Go's zero time, 0001-01-01, in seconds since 1970.
+pub const NO_TIME: i64 = -62_135_596_800;
+
+/// Seconds since 1970 of an RFC 3339 text; none for Go's zero time, which says that nobody knows.
 fn unix_seconds(text: &str) -> Option<i64> {
-    text.parse::<jiff::Timestamp>()
-        .ok()
-        .map(jiff::Timestamp::as_second)
+    let seconds = text.parse::<jiff::Timestamp>().ok()?.as_second();
+    (seconds != NO_TIME).then_some(seconds)
 }
 
 fn now() -> i64 {

@@ -106,6 +106,8 @@ fn what_is_made_on_a_pulled_image_is_saved() {
                     other.run(["run", "--rm", "--network", "none", image, "cat", "/mark", "/app"]).success().stdout_has("app");
                 }
                 for to in ["dir:d", "oci:o", "oci-archive:a.tar", "docker-archive:b.tar"] {
+                    // A docker-archive is written once.
+                    fs::remove_file(kelp.work().join("b.tar")).ok();
                     kelp.run(["push", image, to]).success();
                 }
             }
@@ -266,7 +268,7 @@ fn registries_conf_is_obeyed() {
             [[registry.mirror]]
             location = "{host}/hub"
             [[registry]]
-            prefix = "bad.example"
+            location = "bad.example"
             blocked = true"#
         ),
     );
@@ -396,7 +398,14 @@ fn proxies_of_the_environment_are_used() {
         cmd.env("http_proxy", &proxy).env("https_proxy", &proxy).env("no_proxy", no).output()
     };
     pull("reg.invalid").failure().stderr_has("reg.invalid");
-    pull("elsewhere.invalid").success();
+    pull("reg.invalid:443, reg.invalid:80").failure().stderr_has("reg.invalid");
+    pull("elsewhere.invalid, reg.invalid:5000").success();
+    let cmd = || kelp.cmd(["pull", "--retry", "0", "--tls-verify=false", "reg.invalid/box"]);
+    // An empty variable is none; what is no address is not taken for the wish to go directly.
+    cmd().env("HTTP_PROXY", "").env("HTTPS_PROXY", "").env("http_proxy", &proxy).env("https_proxy", &proxy).output().success();
+    let wrong = cmd().env("https_proxy", "http://u:secret@:x").output();
+    wrong.failure().stderr_has("https_proxy is no address");
+    assert!(!format!("{wrong:?}").contains("secret"));
     kelp.run(["run", "--rm", "--pull", "never", "reg.invalid/box", "cat", "/mark"]).success().stdout("through");
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::pull::{direct_client, registry};
+use super::pull::{ask, ask_any, direct_client, registry};
 use super::push::explain;
 use super::{store, transport};
 use crate::engine::child::in_child;
@@ -178,7 +178,8 @@ pub fn exists(engine: &Engine, name: &str) -> Result<bool, Error> {
     Ok(peek(engine, name)?.is_some())
 }
 
-/// The manifest of a list; without a list of that name, that of an image here or on its registry.
+/// The manifest of a list that is here; without a list of that name, what the registry has under it. An image that is here
+/// is of one platform, while its name on the registry may be of many; only an id can mean nothing but what is here.
 ///
 /// # Errors
 /// Nothing of that name.
@@ -189,15 +190,21 @@ pub fn inspect(engine: &Engine, name: &str, registry_options: &PullOptions) -> R
             return Ok(list.index(Format::Oci));
         }
         let store = store(engine);
-        match store.resolve(name) {
-            Ok(image) => return parse(&own_manifest(&store, &image)?.1),
-            Err(StoreError::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
+        if let Ok(image) = store.resolve(name)
+            && is_id(name, &image)
+        {
+            return parse(&own_manifest(&store, &image)?.1);
         }
     }
-    let reference = store(engine).reference(remote)?;
-    let raw = in_child(engine, false, || fetch_manifest(engine, &reference, registry_options))?;
+    let raw = in_child(engine, false, || ask_any(engine, remote, &|reference| fetch_manifest(engine, reference, registry_options)))?;
     parse(&raw)
+}
+
+/// Whether a text found an image by its id, or the beginning of that.
+fn is_id(text: &str, image: &Image) -> bool {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    let named = |name: &Reference| text.parse().is_ok_and(|typed: Reference| typed == *name);
+    image.record.id.hex().starts_with(digits) && !image.names.iter().any(named)
 }
 
 fn parse(raw: &[u8]) -> Result<Value, Error> {
@@ -206,13 +213,7 @@ fn parse(raw: &[u8]) -> Result<Value, Error> {
 
 /// The bytes of a manifest on a registry. Runs in a child process, since the client starts threads.
 fn fetch_manifest(engine: &Engine, reference: &Reference, options: &PullOptions) -> Result<Vec<u8>, Error> {
-    let client = direct_client(engine, reference, options)?;
-    let repository = Repository::for_pull(reference, &client).map_err(registry)?;
-    let which = match (reference.digest(), reference.tag()) {
-        (Some(digest), _) => digest.to_string(),
-        (None, tag) => tag.unwrap_or("latest").to_owned(),
-    };
-    Ok(repository.manifest(&which, reference.digest()).map_err(registry)?.raw)
+    ask(engine, reference, options, &|repository| Ok(repository.manifest(&reference.tag_or_digest(), reference.digest())?.raw))
 }
 
 /// What `manifest push` sent.
@@ -274,7 +275,7 @@ pub(super) fn send(
                 client: client.clone(),
                 format: Some(if docker { push::ManifestFormat::Docker } else { push::ManifestFormat::Oci }),
                 compression: settings,
-                force_compression: options.force_compression.unwrap_or(options.compression.is_some()),
+                reuse: super::push::reuse(options),
                 untagged: true,
                 ..push::PushOptions::default()
             };

@@ -63,10 +63,16 @@ fn wrong(error: CredentialsError) -> Error {
     Error::Registry(error.to_string())
 }
 
+/// The helpers that registries.conf wants asked instead of the files; none when a file was named.
+fn helpers(options: &LoginOptions) -> Result<Vec<String>, Error> {
+    let named = options.registry.auth_file.is_some() || options.compat_auth_file.is_some();
+    Ok(if named { Vec::new() } else { super::pull::registries()?.credential_helpers().to_vec() })
+}
+
 fn known(registry: &str, options: &LoginOptions) -> Result<(String, Option<Credentials>), Error> {
     let (host, key) = parse(registry)?;
     let path = key.strip_prefix(&host).unwrap_or_default().trim_start_matches('/');
-    let found = credentials::find(&files(options), &host, path).map_err(wrong)?;
+    let found = credentials::look_up(&helpers(options)?, &files(options), &host, path).map_err(wrong)?;
     Ok((key, found))
 }
 
@@ -96,7 +102,7 @@ pub fn existing_login(engine: &Engine, registry_name: &str, options: &LoginOptio
     }
 }
 
-/// Logs in and keeps the credentials; the file they are in.
+/// Logs in and keeps the credentials; the file they are in, or the helper.
 ///
 /// # Errors
 /// The registry refuses, or they cannot be kept.
@@ -114,8 +120,17 @@ pub fn login(
     }
     let given = Credentials::Basic { username, password };
     let kept = ask::verify(&host, &given, &client(engine, &host, options)?).map_err(registry)?;
-    keeper.store(&key, &kept).map_err(wrong)?;
-    Ok(keeper.path)
+    match helpers(options)?.first().filter(|helper| *helper != credentials::FILES) {
+        Some(_) if key != host => Err(Error::Usage(format!("{key}: credential helpers know whole registries only; log in to {host}"))),
+        Some(helper) => {
+            auth_file::store_with(helper, &key, &kept).map_err(wrong)?;
+            Ok(PathBuf::from(format!("docker-credential-{helper}")))
+        }
+        None => {
+            keeper.store(&key, &kept).map_err(wrong)?;
+            Ok(keeper.path)
+        }
+    }
 }
 
 fn client(engine: &Engine, host: &str, options: &LoginOptions) -> Result<crate::image::registry::ClientOptions, Error> {
@@ -134,6 +149,9 @@ pub fn logout(registry: &str, options: &LoginOptions) -> Result<bool, Error> {
     let mut there = false;
     for keeper in keepers(options)? {
         there |= keeper.erase(&key).map_err(wrong)?;
+    }
+    for helper in helpers(options)?.iter().filter(|helper| *helper != credentials::FILES) {
+        there |= auth_file::erase_with(helper, &key).map_err(wrong)?;
     }
     if !there && let (_, Some(_)) = known(registry, options)? {
         return Err(Error::Conflict(format!(

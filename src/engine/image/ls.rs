@@ -8,10 +8,14 @@ use serde_json::{Value, json};
 use crate::engine::filter::{self, Filters};
 use crate::engine::{Engine, Error};
 use crate::format::{duration, size, time};
+use crate::image::store::NO_TIME;
 use crate::image::{Image, ImageStore};
 use crate::spec::{Digest, Reference};
 
-const KEYS: &[&str] = &["dangling", "label", "label!", "before", "since", "after", "reference", "until", "id", "intermediate"];
+const KEYS: &[&str] = &[
+    "dangling", "label", "label!", "before", "since", "after", "reference", "until", "id", "digest", "intermediate", "readonly",
+    "manifest", "containers",
+];
 
 /// What to list and how.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,20 +64,33 @@ pub fn list(engine: &Engine, options: &ListOptions) -> Result<Listing, Error> {
     let store = super::store(engine);
     let filters = Filters::parse(&options.filters, KEYS)?;
     let limits = Limits::read(&store, &filters)?;
-    let dangling = filters.values("dangling").iter().map(|text| filter::boolean("dangling", text)).collect::<Result<Vec<_>, _>>()?;
+    let asked = Asked::read(&filters)?;
     let (images, damaged) = store.list_readable()?;
     let parents: BTreeSet<Digest> = images.iter().filter_map(|image| image.record.parent.clone()).collect();
     let counts = super::containers_of(engine)?;
     let with_labels = filters.has("label") || filters.has("label!");
     let shown = Shown { options, filters: &filters, now: time::now(), zone: TimeZone::system() };
     let listed = store.listed()?;
-    let mut rows = if dangling.contains(&true) { Vec::new() } else { shown.lists(&store, &images, &limits)? };
+    // A list always has a name, is made here, and no container is made of it as such.
+    let of_list = Traits { dangling: false, intermediate: false, readonly: false, manifest: true, containers: false };
+    let mut rows = if asked.fits(&of_list) { shown.lists(&store, &images, &limits)? } else { Vec::new() };
     for image in images {
         let id = &image.record.id;
         let nameless = image.names.is_empty() && image.repo_digests.is_empty();
         let intermediate = nameless && (parents.contains(id) || listed.contains(id));
-        if (intermediate && !options.all)
-            || !(dangling.is_empty() || dangling.contains(&(image.names.is_empty() && !intermediate)))
+        let containers = counts.get(id.hex()).copied().unwrap_or(0);
+        let traits = Traits {
+            dangling: image.names.is_empty() && !intermediate,
+            intermediate,
+            // What is not recorded here is in another's store.
+            readonly: filters.has("readonly") && store.record(id)?.is_none(),
+            manifest: false,
+            containers: containers > 0,
+        };
+        let is_digest = |prefix: &String| image.record.manifests.iter().any(|digest| begins(digest, prefix));
+        if (intermediate && !options.all && !asked.intermediate.contains(&true))
+            || !asked.fits(&traits)
+            || !filters.any("digest", is_digest)
             || !limits.fit(image.record.created)
             || !filters.any("id", |prefix| id.hex().starts_with(prefix.trim_start_matches("sha256:")))
         {
@@ -90,7 +107,6 @@ pub fn list(engine: &Engine, options: &ListOptions) -> Result<Listing, Error> {
             continue;
         }
         let asked = options.reference.is_some() || filters.has("reference");
-        let containers = counts.get(id.hex()).copied().unwrap_or(0);
         for text in names(&image, options.digests, asked, &|name| shown.wanted(name)) {
             let what = What { id, created: image.record.created, size: image.record.size, names: &image.names, containers };
             rows.push((image.record.created, shown.row(&what, text, &labels, &platform)));
@@ -136,7 +152,8 @@ impl Shown<'_> {
             if !self.wanted(&name)
                 || !limits.fit(created)
                 || !(labels.iter().any(|labels| self.filters.labels(labels)) || labels.is_empty() && self.filters.labels(&BTreeMap::new()))
-                || !self.filters.any("id", |prefix| id.hex().starts_with(prefix.trim_start_matches("sha256:")))
+                || !self.filters.any("id", |prefix| begins(&id, prefix))
+                || !self.filters.any("digest", |prefix| begins(&id, prefix))
             {
                 continue;
             }
@@ -173,7 +190,7 @@ impl Shown<'_> {
                 "Digest": digest,
                 "ID": if self.options.no_trunc { what.id.to_string() } else { what.id.short().to_owned() },
                 "CreatedSince": since,
-                "CreatedAt": what.created.map_or_else(
+                "CreatedAt": what.created.filter(|created| *created != NO_TIME).map_or_else(
                     || "N/A".to_owned(),
                     |created| time::local_long(created.saturating_mul(1_000_000_000), &self.zone),
                 ),
@@ -219,9 +236,54 @@ fn names(image: &Image, digests: bool, asked: bool, wanted: &dyn Fn(&Reference) 
 fn since(created: Option<i64>, now: i64) -> String {
     match created {
         // The zero time of reproducible builds says nothing.
-        None => "N/A".to_owned(),
+        None | Some(NO_TIME) => "N/A".to_owned(),
         Some(created) => format!("{} ago", duration::human(now / 1_000_000_000 - created)),
     }
+}
+
+/// What the filters that are yes or no ask of.
+struct Traits {
+    dangling: bool,
+    intermediate: bool,
+    readonly: bool,
+    manifest: bool,
+    containers: bool,
+}
+
+/// What they ask for; no answer is any.
+struct Asked {
+    dangling: Vec<bool>,
+    intermediate: Vec<bool>,
+    readonly: Vec<bool>,
+    manifest: Vec<bool>,
+    containers: Vec<bool>,
+}
+
+impl Asked {
+    fn read(filters: &Filters) -> Result<Self, Error> {
+        let values = |key: &str| filters.values(key).iter().map(|text| filter::boolean(key, text)).collect::<Result<Vec<_>, _>>();
+        Ok(Self {
+            dangling: values("dangling")?,
+            intermediate: values("intermediate")?,
+            readonly: values("readonly")?,
+            manifest: values("manifest")?,
+            containers: values("containers")?,
+        })
+    }
+
+    fn fits(&self, traits: &Traits) -> bool {
+        let fits = |asked: &[bool], is: bool| asked.is_empty() || asked.contains(&is);
+        fits(&self.dangling, traits.dangling)
+            && fits(&self.intermediate, traits.intermediate)
+            && fits(&self.readonly, traits.readonly)
+            && fits(&self.manifest, traits.manifest)
+            && fits(&self.containers, traits.containers)
+    }
+}
+
+/// Whether a digest, with its algorithm or without, begins so.
+fn begins(digest: &Digest, prefix: &str) -> bool {
+    digest.hex().starts_with(prefix) || digest.to_string().starts_with(prefix)
 }
 
 /// The filters `before`, `since`, `until`.
@@ -301,6 +363,13 @@ mod tests {
         for pattern in ["debia", "debian:11", "library/*:12", "docker.io/*", "ubuntu", "d?bian:1"] {
             assert!(!fits(pattern, &name), "{pattern}");
         }
+    }
+
+    #[test]
+    fn the_zero_time_is_no_time() {
+        assert_eq!(since(Some(NO_TIME), 0), "N/A");
+        assert_eq!(since(None, 0), "N/A");
+        assert!(since(Some(0), 1_000_000_000).ends_with("ago"));
     }
 
     #[test]

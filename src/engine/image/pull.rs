@@ -5,6 +5,7 @@ use super::transport;
 use crate::engine::child::in_child;
 use crate::engine::options::PullOptions;
 use crate::engine::{Engine, Error};
+use crate::image::archive::LoadOptions;
 use crate::image::pull::{self, Progress, PullError};
 use crate::image::registry::registries::{Endpoint, Registries};
 use crate::image::registry::{AuthFile, ClientOptions, RegistryError, Repository, credentials};
@@ -20,10 +21,9 @@ use crate::spec::{Digest, PullPolicy, Reference};
 pub fn pull(engine: &Engine, name: &str, options: &PullOptions, progress: &dyn Progress) -> Result<String, Error> {
     let store = super::store(engine);
     if let Some(place) = transport::parse(name)? {
-        super::sign::admit_archive(name.split(':').next().unwrap_or_default())?;
         let ids = in_child(engine, false, || {
-            let options = super::transfer::enter(engine)?;
-            Ok(place.load(&store, options)?.into_iter().map(|loaded| loaded.id).collect::<Vec<_>>())
+            let options = LoadOptions { policy: super::sign::policy()?, ..super::transfer::enter(engine)? };
+            Ok(place.load(&store, options, &|line| progress.say(line))?.into_iter().map(|loaded| loaded.id).collect::<Vec<_>>())
         })?;
         return ids.last().map(ToString::to_string).ok_or_else(|| Error::not_found("image", name));
     }
@@ -80,15 +80,7 @@ pub(super) fn registries() -> Result<Registries, Error> {
 
 /// Fetches the first of the images a name may mean that can be had.
 fn fetch_any(engine: &Engine, name: &str, options: &PullOptions, progress: &dyn Progress) -> Result<Vec<Digest>, Error> {
-    let mut meanings = meanings(engine, name)?.into_iter().peekable();
-    let mut reasons = Vec::new();
-    while let Some(reference) = meanings.next() {
-        match fetch(engine, &reference, options, progress) {
-            Err(Error::Registry(reason)) if meanings.peek().is_some() || !reasons.is_empty() => reasons.push(reason),
-            other => return other,
-        }
-    }
-    Err(Error::Registry(reasons.join("; ")))
+    ask_any(engine, name, &|reference| fetch(engine, reference, options, progress))
 }
 
 /// Fetches what `reference` names now, or with `--all-tags` all its tags, and returns the ids.
@@ -114,21 +106,44 @@ fn fetch(
         if !options.all_tags {
             return Ok(vec![one(reference)?]);
         }
-        let mut tags = Err(Error::not_found("image", reference.familiar()));
-        for endpoint in &pull_options.endpoints {
-            let repository = Repository::at(endpoint, &pull_options.client).map_err(registry)?;
-            tags = repository.tags().map_err(registry);
-            if tags.is_ok() {
-                break;
-            }
-        }
         let mut ids = Vec::new();
-        for tag in tags? {
+        for tag in ask(engine, reference, options, &|repository| repository.tags(usize::MAX))? {
             let tagged = format!("{}:{tag}", reference.repository());
             ids.push(one(&tagged.parse()?)?);
         }
         Ok(ids)
     })
+}
+
+/// Asks the places a reference is fetched from, mirrors first, until one answers.
+pub(super) fn ask<T>(
+    engine: &Engine,
+    reference: &Reference,
+    options: &PullOptions,
+    question: &dyn Fn(&Repository) -> Result<T, RegistryError>,
+) -> Result<T, Error> {
+    let client = client_options(engine, reference, options)?;
+    let mut failed = None;
+    for endpoint in endpoints(reference, options)? {
+        match Repository::at(&endpoint, reference, &client).and_then(|repository| question(&repository)) {
+            Ok(answer) => return Ok(answer),
+            // The last one is the registry itself.
+            Err(error) => failed = Some(registry(error)),
+        }
+    }
+    Err(failed.unwrap_or_else(|| Error::not_found("image", reference.familiar())))
+}
+
+/// Asks for the first of the images a name may mean that is there.
+pub(super) fn ask_any<T>(engine: &Engine, name: &str, question: &dyn Fn(&Reference) -> Result<T, Error>) -> Result<T, Error> {
+    let mut reasons = Vec::new();
+    for reference in meanings(engine, name)? {
+        match question(&reference) {
+            Err(Error::Registry(reason)) => reasons.push(reason),
+            other => return other,
+        }
+    }
+    Err(Error::Registry(reasons.join("; ")))
 }
 
 /// How the registry of a reference itself is spoken to. `--tls-verify` wins over what the files say.
@@ -190,9 +205,10 @@ fn client_options(engine: &Engine, reference: &Reference, options: &PullOptions)
         Some(text) => Some(credentials::parse_creds(text).map_err(|e| Error::Usage(e.to_string()))?),
         None => None,
     };
-    let auth_files = match &options.auth_file {
-        Some(path) => vec![AuthFile { path: path.clone(), required: true }],
-        None => credentials::default_files(&|name| std::env::var_os(name)),
+    // A file that was named is the one to look into.
+    let (auth_files, helpers) = match &options.auth_file {
+        Some(path) => (vec![AuthFile { path: path.clone(), required: true }], Vec::new()),
+        None => (credentials::default_files(&|name| std::env::var_os(name)), registries()?.credential_helpers().to_vec()),
     };
     let mut certs_d = vec![engine.paths.config.join("certs.d")];
     certs_d.extend(engine.paths.config.parent().map(|config| config.join("containers/certs.d")));
@@ -201,6 +217,7 @@ fn client_options(engine: &Engine, reference: &Reference, options: &PullOptions)
         tls_verify: options.tls_verify.unwrap_or(!insecure),
         credentials,
         auth_files,
+        helpers,
         certs_d,
         cert_dir: options.cert_dir.clone(),
         retries: options.retries.unwrap_or(defaults.retries),

@@ -12,7 +12,7 @@ use crate::image::lists::List;
 use crate::image::compose::Format;
 use crate::image::compress::Settings;
 use crate::image::compression::Compression;
-use crate::image::push::{self, Progress, PushError};
+use crate::image::push::{self, Progress, PushError, Reuse};
 use crate::image::Image;
 use crate::spec::Reference;
 
@@ -92,7 +92,7 @@ pub fn push(
                     ManifestFormat::Docker => push::ManifestFormat::Docker,
                 }),
                 compression: settings,
-                force_compression: options.force_compression.unwrap_or(options.compression.is_some()),
+                reuse: reuse(options),
                 ..push::PushOptions::default()
             };
             progress.say(&format!("Pushing {} to {}", image.record.id.short(), target));
@@ -132,6 +132,15 @@ pub(super) fn settings(options: &PushOptions) -> Result<Option<Settings>, Error>
         return Err(Error::Usage("--compression-level is 1 to 9 for gzip and 1 to 20 for zstd".into()));
     }
     Ok(Some(settings))
+}
+
+/// Which compressed layers may go out as they are.
+pub(super) fn reuse(options: &PushOptions) -> Reuse {
+    match (options.force_compression, options.level, options.compression) {
+        (Some(true), _, _) | (None, Some(_), _) => Reuse::Nothing,
+        (None, None, Some(_)) => Reuse::SameFormat,
+        (Some(false), _, _) | (None, None, None) => Reuse::All,
+    }
 }
 
 /// The name an image is pushed to when none is given: as it was typed.

@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::pull::{direct_client, registries, registry};
+use super::pull::{ask as ask_places, ask_any, direct_client, registries, registry};
 use crate::engine::options::PullOptions;
 use crate::engine::{Engine, Error};
 use crate::image::registry::search::{Found, search as ask};
-use crate::image::registry::Repository;
 
 /// How to search.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,16 +45,11 @@ pub fn search(engine: &Engine, term: &str, options: &SearchOptions) -> Result<Ve
 /// # Errors
 /// What the registry says.
 pub fn list_tags(engine: &Engine, name: &str, options: &SearchOptions) -> Result<Vec<Value>, Error> {
-    let reference = super::pull::meanings(engine, name)?.into_iter().next().ok_or_else(|| Error::not_found("image", name))?;
-    let client = direct_client(engine, &reference, &options.registry)?;
-    let repository = Repository::for_pull(&reference, &client).map_err(registry)?;
-    let tags = repository.tags().map_err(registry)?;
     let clean = |tag: String| tag.chars().filter(|c| !c.is_control()).collect::<String>();
-    Ok(tags
-        .into_iter()
-        .take(options.limit)
-        .map(|tag| json!({ "Name": reference.familiar_name(), "Tag": clean(tag) }))
-        .collect())
+    ask_any(engine, name, &|reference| {
+        let tags = ask_places(engine, reference, &options.registry, &|repository| repository.tags(options.limit))?;
+        Ok(tags.into_iter().map(|tag| json!({ "Name": reference.familiar_name(), "Tag": clean(tag) })).collect())
+    })
 }
 
 /// Where to search, and for what.

@@ -90,17 +90,6 @@ pub(super) fn policy() -> Result<Policy, Error> {
     Policy::load(&|name| std::env::var_os(name)).map_err(|error| Error::Registry(error.to_string()))
 }
 
-/// Whether the policy lets an archive of this kind in, which carries no signatures.
-///
-/// # Errors
-/// It does not.
-pub(super) fn admit_archive(transport: &str) -> Result<(), Error> {
-    policy()?.admit_archive(transport, "the archive").map_err(|error| Error::Denied {
-        message: error.to_string(),
-        hint: "see containers-policy.json(5)".to_owned(),
-    })
-}
-
 fn explain(error: SignatureError) -> Error {
     match error {
         SignatureError::Registry(error) => registry(error),

@@ -16,7 +16,7 @@ use crate::image::compression::Compression;
 use crate::image::config::History;
 use crate::image::registry::download;
 use crate::image::unpack::Owners;
-use crate::image::{Image, ImageStore};
+use crate::image::{Image, ImageStore, StoreError};
 use crate::spec::{Platform, Reference};
 
 /// Becomes root of the user's namespace and says what that means for owners.
@@ -36,12 +36,12 @@ pub fn load(engine: &Engine, input: Option<&Path>, say: &(dyn Fn(&str) + Sync)) 
         Some(path) => Input::Path(path.to_owned()),
         None => standard_input()?,
     };
-    let transport = if matches!(&input, Input::Path(path) if path.is_dir()) { "oci" } else { "docker-archive" };
-    super::sign::admit_archive(transport)?;
-    let options = LoadOptions { bare_words: true, ..enter(engine)? };
+    let policy = super::sign::policy()?;
+    let options = LoadOptions { bare_words: true, policy, ..enter(engine)? };
     let progress = |what: Progress<'_>| match what {
         Progress::Layer(name) => say(&format!("Loading layer {}", layer_name(name))),
         Progress::Waiting(layer) => say(&format!("Waiting for another kelp to load layer {}", layer.short())),
+        Progress::Skipped(what) => say(&format!("Skipping {what}")),
     };
     Ok(archive::load(&super::store(engine), input, &options, &progress)?)
 }
@@ -68,6 +68,9 @@ fn standard_input() -> Result<Input, Error> {
 pub fn import(engine: &Engine, file: &str, reference: Option<&str>, options: ImportOptions) -> Result<String, Error> {
     let store = super::store(engine);
     let names: Vec<Reference> = reference.map(|text| store.reference(text)).transpose()?.into_iter().collect();
+    if let Some(pinned) = names.iter().find(|name| name.digest().is_some()) {
+        return Err(StoreError::DigestTag(pinned.to_string()).into());
+    }
     let load = enter(engine)?;
     // Fetching starts threads, which entering does not allow.
     let url = file.starts_with("http://") || file.starts_with("https://");

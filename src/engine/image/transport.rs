@@ -1,12 +1,12 @@
 //! Names of images that are not on a registry: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`,
 //! `dir:DIR`, as podman and skopeo write them. `pull` reads from them, `push` writes to them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::engine::Error;
 use crate::engine::outfile::to_file;
 use crate::image::Image;
-use crate::image::archive::{self, Input, LoadOptions, Loaded, SaveFormat, SaveOptions, Subject, Target};
+use crate::image::archive::{self, ArchiveError, Input, LoadOptions, Loaded, Progress, SaveFormat, SaveOptions, Subject, Target};
 use crate::image::compose::Format;
 use crate::image::compress::Settings;
 use crate::image::lists::List;
@@ -57,14 +57,23 @@ pub(super) fn registry_name(text: &str) -> &str {
 
 impl Place {
     /// Brings the image there into the store; the caller is root of the user's namespace.
-    pub(super) fn load(&self, store: &crate::image::ImageStore, options: LoadOptions) -> Result<Vec<Loaded>, Error> {
+    pub(super) fn load(
+        &self,
+        store: &crate::image::ImageStore,
+        options: LoadOptions,
+        say: &(dyn Fn(&str) + Sync),
+    ) -> Result<Vec<Loaded>, Error> {
         let is_dir = self.path.is_dir();
         if is_dir != matches!(self.kind, Kind::Dir | Kind::Oci) && self.path.exists() {
             let what = if is_dir { "a directory" } else { "no directory" };
             return Err(Error::Usage(format!("{} is {what}", self.path.display())));
         }
         let options = LoadOptions { select: self.select.clone(), ..options };
-        Ok(archive::load(store, Input::Path(self.path.clone()), &options, &|_| ())?)
+        let progress = |what: Progress<'_>| match what {
+            Progress::Skipped(what) => say(&format!("Skipping {what}")),
+            Progress::Layer(_) | Progress::Waiting(_) => {}
+        };
+        Ok(archive::load(store, Input::Path(self.path.clone()), &options, &progress)?)
     }
 
     /// Writes an image there. Returns digest and size of its manifest; where there is none, of its configuration.
@@ -78,12 +87,21 @@ impl Place {
         let mut subject = Subject::new(store, image, &image.names)?;
         let name = self.select.as_deref();
         subject.names = match (self.kind, name) {
-            (Kind::DockerArchive, Some(name)) => vec![store.reference(name)?.to_string()],
+            (Kind::DockerArchive, Some(name)) => {
+                let name = store.reference(name)?;
+                if name.digest().is_some() {
+                    return Err(Error::Usage(format!("{name}: a docker-archive has names with tags only; give a tag instead of the digest")));
+                }
+                vec![name.to_string()]
+            }
             (_, Some(name)) => vec![name.to_owned()],
             // The path says which; the others are told by the image's names.
             (Kind::Dir | Kind::Oci, None) => Vec::new(),
             (_, None) => subject.names,
         };
+        if self.kind == Kind::DockerArchive && has_content(&self.path) {
+            return Err(ArchiveError::Exists(self.path.clone()).into());
+        }
         let format = match self.kind {
             Kind::Dir => SaveFormat::Dir,
             Kind::Oci | Kind::OciArchive => SaveFormat::Oci,
@@ -98,6 +116,11 @@ impl Place {
         };
         Ok(written.unwrap_or(config))
     }
+}
+
+/// Whether a regular file is there that is not empty.
+fn has_content(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() > 0)
 }
 
 impl Place {

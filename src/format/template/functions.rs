@@ -40,6 +40,7 @@ pub(super) fn for_rows() -> Template {
         .func("truncate", truncate)
         .func("split", split)
         .func("join", join)
+        .func("printf", printf)
 }
 
 /// The functions for the header line: column names pass through unchanged.
@@ -52,6 +53,62 @@ pub(super) fn for_header() -> Template {
         });
     }
     template
+}
+
+/// Go's `printf` with `%T`, which the language's crate does not know: the names of types as Go has them for JSON.
+fn printf(args: &[Value]) -> Outcome {
+    let mut args = args.to_vec();
+    let format = text("printf", &args, 0)?.to_owned();
+    let mut out = String::with_capacity(format.len());
+    let mut chars = format.chars();
+    let mut next = 1;
+    while let Some(c) = chars.next() {
+        out.push(c);
+        if c != '%' {
+            continue;
+        }
+        let verb = loop {
+            match chars.next() {
+                // A width or precision from the arguments.
+                Some('*') => {
+                    next += 1;
+                    out.push('*');
+                }
+                Some(c) if c.is_ascii_digit() || "+-# 0.".contains(c) => out.push(c),
+                other => break other,
+            }
+        };
+        match verb {
+            Some('%') => {
+                out.push('%');
+                continue;
+            }
+            Some('T') if next < args.len() => {
+                args[next] = string(type_name(&args[next]));
+                out.push('s');
+            }
+            other => out.extend(other),
+        }
+        next += 1;
+    }
+    args[0] = string(&out);
+    // The crate's own function can be reached through a template only.
+    let operands: String = (0..args.len()).map(|at| format!(" (index . {at})")).collect();
+    let printed = Template::new("printf").parse(&format!("{{{{printf{operands}}}}}"))?.execute_to_string(&Value::List(args.into()))?;
+    Ok(string(&printed))
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Nil => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Int(_) | Value::Uint(_) => "int",
+        Value::Float(_) => "float64",
+        Value::String(_) => "string",
+        Value::List(_) => "[]interface {}",
+        Value::Map(_) => "map[string]interface {}",
+        _ => "func",
+    }
 }
 
 /// A method with one text argument.

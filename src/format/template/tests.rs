@@ -52,6 +52,7 @@ fn templates_from_the_wild() {
         ("{{range .Mounts}}{{if eq .Type \"volume\"}}{{.Source}}{{end}}{{end}}", "/b"),
         ("{{.HostConfig.NanoCPUs}} {{.HostConfig.RestartPolicy.Name}}", "5 no"),
         ("{{slice .Id 0 2}} {{len .Id}} {{printf \"%-5s|\" .Id}}", "ab 3 abc  |"),
+        ("{{printf \"%T %-7T|%d%% %T\" .Id true 5 1.5}}", "string bool   |5% float64"),
         ("{{.State.Status | upper}} {{upper \"a\"}} {{title \"a b\"}} {{lower \"A\"}}", "RUNNING A A B a"),
         ("{{pad .Id 1 2}}| {{truncate .Id 2}} {{truncate .Id 9}} {{pad \"\" 3 3}}", " abc  | ab abc "),
         ("{{split .Name \"/\"}} {{json (split \"a:b\" \":\")}}", "[ web] [\"a\",\"b\"]"),

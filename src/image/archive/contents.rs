@@ -32,7 +32,8 @@ const MAX_MEMBERS: usize = 200_000;
 /// What a stream's member became.
 pub(super) enum Streamed {
     Small(Vec<u8>),
-    Layer(Digest),
+    /// With its bytes in the archive.
+    Layer(Digest, u64),
     Alias(Vec<u8>),
 }
 
@@ -64,7 +65,8 @@ pub(super) struct Kept {
 /// A layer's bytes, or its digest if it is unpacked already.
 pub(super) enum LayerSource {
     Open(Range),
-    Done(Digest),
+    /// With its bytes in the archive.
+    Done(Digest, u64),
 }
 
 impl Contents {
@@ -161,7 +163,7 @@ impl Contents {
     pub(super) fn layer(&self, name: &str) -> Result<Option<LayerSource>, ArchiveError> {
         match self {
             Self::Streamed(kept) => match kept.find(name) {
-                Some(Streamed::Layer(digest)) => Ok(Some(LayerSource::Done(digest.clone()))),
+                Some(Streamed::Layer(digest, size)) => Ok(Some(LayerSource::Done(digest.clone(), *size))),
                 Some(_) => Err(ArchiveError::damaged(format!("{name} is no layer"))),
                 None => Ok(None),
             },
@@ -267,7 +269,7 @@ impl Kept {
                 && origin::is_whole(images, &digest)?
             {
                 // Here already, by the name it has; the image's configuration must agree later.
-                return Ok(Streamed::Layer(digest));
+                return Ok(Streamed::Layer(digest, member.stored));
             }
             progress(Progress::Layer(&name));
             let mut txn = layers.begin_unnamed()?;
@@ -275,7 +277,7 @@ impl Kept {
             let unpacked = unpack_into(&mut txn, input, &name, options)?;
             settle(images, txn, &unpacked)?;
             self.unpacked = true;
-            return Ok(Streamed::Layer(unpacked.diff_id));
+            return Ok(Streamed::Layer(unpacked.diff_id, member.stored));
         }
         self.bytes = self.bytes.saturating_add(member.stored);
         if member.stored > MAX_SMALL || self.bytes > MAX_KEPT {
@@ -379,6 +381,13 @@ pub(super) struct Range {
     file: File,
     position: u64,
     left: u64,
+}
+
+impl Range {
+    /// Bytes still to be read.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
 }
 
 impl Read for Range {

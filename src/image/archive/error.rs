@@ -5,6 +5,7 @@ use std::io;
 use crate::image::config::ConfigError;
 use crate::image::layers::LayerError;
 use crate::image::manifest::ManifestError;
+use crate::image::signature::policy::PolicyError;
 use crate::image::store::StoreError;
 use crate::image::unpack::{TarError, UnpackError};
 use crate::spec::Digest;
@@ -43,6 +44,25 @@ pub enum ArchiveError {
     /// It holds other images than the one that was asked for.
     #[error("the archive has no image \"{0}\"")]
     NoImage(String),
+    /// A name that says which image it is, for another one.
+    #[error("the archive gives an image the name \"{0}\", whose digest is not that of its manifest")]
+    Pinned(String),
+    /// A file that has images already.
+    #[error("cannot write to {0}: it is there already, and images cannot be added to a docker-archive; remove it first")]
+    Exists(std::path::PathBuf),
+    /// Content of another size than its descriptor says.
+    #[error("the archive is damaged: {what} should have {expected} bytes but has {actual}")]
+    Size {
+        /// Which content.
+        what: String,
+        /// Bytes it should have.
+        expected: u64,
+        /// Bytes it has.
+        actual: u64,
+    },
+    /// The signature policy does not let it in.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// Something the archive refers to is missing, too large, or of a wrong kind.
     #[error("the archive is damaged: {what}")]
     Damaged {

@@ -4,6 +4,7 @@
 //! unpacked side by side. An image is recorded only when all its layers are in place and are what its configuration says.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,8 +16,9 @@ use super::{ArchiveError, Input, LoadOptions, Loaded, Progress};
 use crate::image::config::{ImageConfig, MAX_CONFIG};
 use crate::image::durable;
 use crate::image::layers::{Claim, LayerStore};
+use crate::image::manifest::{Descriptor, Document, Index, MAX_MANIFEST, ManifestError};
 use crate::image::origin;
-use crate::image::manifest::{Descriptor, Document, Index, MAX_MANIFEST};
+use crate::image::signature::policy::Archive;
 use crate::image::store::{ImageStore, NewImage};
 use crate::spec::{Digest, Platform, Reference};
 
@@ -39,20 +41,32 @@ struct DockerEntry {
 /// Brings every image of an archive into the store.
 ///
 /// # Errors
-/// When the archive is none, damaged or hostile; images before the failing one stay.
+/// When the archive is none, damaged or hostile, or the policy does not let it in; images before the failing one stay.
 pub fn load(
     images: &ImageStore,
     input: Input,
     options: &LoadOptions,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<Vec<Loaded>, ArchiveError> {
+    // Links in a path say nothing of where the archive is.
+    let place = match &input {
+        Input::Path(path) => Some(std::fs::canonicalize(path).map_err(ArchiveError::io("open", path.display().to_string()))?),
+        Input::File(_) | Input::Stream(_) => None,
+    };
     let loader = Loader {
         images,
         layers: LayerStore::open(images.data()),
         options,
         progress,
+        place,
         unpacked: AtomicUsize::new(0),
     };
+    // A stream's layers are unpacked before it is seen what they belong to: not if it does not matter.
+    let is_dir = loader.place.as_deref().is_some_and(std::path::Path::is_dir);
+    let kinds = if is_dir { [Archive::OciDir, Archive::Dir] } else { [Archive::Docker, Archive::Oci] };
+    if kinds.iter().all(|kind| loader.admit(*kind).is_err()) {
+        loader.admit(kinds[0])?;
+    }
     let contents = Contents::open(input, images, options, progress)?;
     if matches!(&contents, Contents::Streamed(kept) if kept.unpacked) {
         loader.unpacked.fetch_add(1, Ordering::Relaxed);
@@ -70,17 +84,32 @@ struct Loader<'a> {
     layers: LayerStore,
     options: &'a LoadOptions,
     progress: &'a (dyn Fn(Progress<'_>) + Sync),
+    /// Where the archive is, if it is a file or directory.
+    place: Option<PathBuf>,
     unpacked: AtomicUsize,
 }
 
+/// A layer as a manifest has it: its file in the archive, and its size where one is given.
+struct Listed {
+    name: String,
+    size: Option<u64>,
+}
+
 impl Loader<'_> {
+    /// Whether the policy lets such an archive in.
+    fn admit(&self, kind: Archive) -> Result<(), ArchiveError> {
+        Ok(self.options.policy.admit_archive(kind, self.place.as_deref(), self.options.select.as_deref())?)
+    }
+
     fn images_of(&self, contents: &Contents) -> Result<Vec<Loaded>, ArchiveError> {
         if let Some(bytes) = contents.small("manifest.json", MAX_MANIFEST)? {
             // docker's is a list; that of one image is its manifest itself.
             let is_list = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+            self.admit(if is_list { Archive::Docker } else { Archive::Dir })?;
             return if is_list { self.docker(contents, &bytes) } else { self.dir(contents, bytes) };
         }
         if let Some(bytes) = contents.small("index.json", MAX_MANIFEST)? {
+            self.admit(if matches!(contents, Contents::Directory(_)) { Archive::OciDir } else { Archive::Oci })?;
             return self.oci(contents, &bytes);
         }
         Err(ArchiveError::NotAnImage)
@@ -94,6 +123,9 @@ impl Loader<'_> {
             })?;
         if entries.len() > MAX_IMAGES {
             return Err(ArchiveError::damaged("it has too many images"));
+        }
+        if entries.is_empty() {
+            return Err(ArchiveError::damaged("its manifest.json lists no image"));
         }
         let mut loaded = Vec::new();
         let chosen = match &self.options.select {
@@ -114,8 +146,9 @@ impl Loader<'_> {
                     .flatten()
                     .map(String::as_str)
                     .filter(|name| *name != "<none>:<none>"),
+                &[],
             )?;
-            let layers = entry.layers.unwrap_or_default();
+            let layers: Vec<Listed> = entry.layers.into_iter().flatten().map(|name| Listed { name, size: None }).collect();
             loaded.push(self.image(contents, config, &layers, Vec::new(), names)?);
         }
         Ok(loaded)
@@ -143,15 +176,16 @@ impl Loader<'_> {
             Document::Index(index) => {
                 let entry = index.select(&Platform::host(), false)?;
                 let name = format!("{}.manifest.json", entry.digest.hex());
-                let bytes = checked(contents, &name, &entry.digest, MAX_MANIFEST)?;
+                let bytes = checked(contents, &name, entry, MAX_MANIFEST)?;
                 match Document::parse(&bytes, None)? {
                     Document::Image(manifest) => (manifest, bytes),
                     Document::Index(_) => return Err(ArchiveError::damaged("its indexes are nested")),
                 }
             }
         };
-        let config = checked(contents, manifest.config.digest.hex(), &manifest.config.digest, MAX_CONFIG)?;
-        let layers: Vec<String> = manifest.layers.iter().map(|layer| layer.digest.hex().to_owned()).collect();
+        let config = checked(contents, manifest.config.digest.hex(), &manifest.config, MAX_CONFIG)?;
+        let listed = |layer: &Descriptor| Listed { name: layer.digest.hex().to_owned(), size: Some(layer.size) };
+        let layers: Vec<Listed> = manifest.layers.iter().map(listed).collect();
         let manifests = vec![self.images.blobs().put(&bytes)?];
         Ok(vec![self.image(contents, config, &layers, manifests, Vec::new())?])
     }
@@ -167,32 +201,49 @@ impl Loader<'_> {
             return Err(ArchiveError::damaged("it has too many images"));
         }
         let mut loaded = Vec::new();
+        let mut artifact = None;
         for entry in &entries {
-            let names = self.oci_names(entry)?;
-            let mut manifests = Vec::new();
-            let mut descriptor = entry.clone();
-            let manifest = loop {
-                let bytes = blob(contents, &descriptor, MAX_MANIFEST)?;
-                manifests.insert(0, self.images.blobs().put(&bytes)?);
-                match Document::parse(&bytes, None)? {
-                    Document::Image(manifest) => break manifest,
-                    Document::Index(index) if manifests.len() < 4 => {
-                        descriptor = index.select(&Platform::host(), false)?.clone();
-                    }
-                    Document::Index(_) => {
-                        return Err(ArchiveError::damaged("its indexes are nested too deep"));
-                    }
+            match self.oci_image(contents, entry) {
+                Ok(image) => loaded.push(image),
+                // Signatures, charts and the like lie beside images.
+                Err(ArchiveError::Manifest(error @ ManifestError::Artifact(_))) => {
+                    let name = oci_name(entry).or_else(|| ref_name(entry)).unwrap_or(entry.digest.short());
+                    (self.progress)(Progress::Skipped(&format!("{name}: {error}")));
+                    artifact = Some(error);
                 }
-            };
-            let config = blob(contents, &manifest.config, MAX_CONFIG)?;
-            let layers: Vec<String> = manifest
-                .layers
-                .iter()
-                .map(|layer| blob_name(&layer.digest))
-                .collect();
-            loaded.push(self.image(contents, config, &layers, manifests, names)?);
+                Err(error) => return Err(error),
+            }
         }
-        Ok(loaded)
+        match artifact {
+            Some(error) if loaded.is_empty() => Err(error.into()),
+            _ if loaded.is_empty() => Err(ArchiveError::damaged("its index.json lists no image")),
+            _ => Ok(loaded),
+        }
+    }
+
+    /// The image an entry of index.json means.
+    fn oci_image(&self, contents: &Contents, entry: &Descriptor) -> Result<Loaded, ArchiveError> {
+        let mut manifests = Vec::new();
+        let mut descriptor = entry.clone();
+        let manifest = loop {
+            let bytes = blob(contents, &descriptor, MAX_MANIFEST)?;
+            let document = Document::parse(&bytes, None)?;
+            manifests.insert(0, self.images.blobs().put(&bytes)?);
+            match document {
+                Document::Image(manifest) => break manifest,
+                Document::Index(index) if manifests.len() < 4 => {
+                    descriptor = index.select(&Platform::host(), false)?.clone();
+                }
+                Document::Index(_) => {
+                    return Err(ArchiveError::damaged("its indexes are nested too deep"));
+                }
+            }
+        };
+        let names = self.oci_names(entry, &manifests)?;
+        let config = blob(contents, &manifest.config, MAX_CONFIG)?;
+        let listed = |layer: &Descriptor| Listed { name: blob_name(&layer.digest), size: Some(layer.size) };
+        let layers: Vec<Listed> = manifest.layers.iter().map(listed).collect();
+        self.image(contents, config, &layers, manifests, names)
     }
 
     /// The entries of index.json to load: each named image once; of several platforms of one image the host's.
@@ -217,21 +268,33 @@ impl Loader<'_> {
     }
 
     /// What an entry calls its image.
-    fn oci_names(&self, entry: &Descriptor) -> Result<Vec<Reference>, ArchiveError> {
+    fn oci_names(&self, entry: &Descriptor, manifests: &[Digest]) -> Result<Vec<Reference>, ArchiveError> {
         if let Some(name) = oci_name(entry) {
-            return self.names(std::iter::once(name));
+            return self.names(std::iter::once(name), manifests);
         }
         let word = ref_name(entry).filter(|_| self.options.bare_words);
         Ok(word.and_then(|word| format!("localhost/{word}:latest").parse().ok()).into_iter().collect())
     }
 
+    /// Names for an image with these manifests. One with a digest is a promise, kept only if the manifest is that one.
     fn names<'n>(
         &self,
         texts: impl Iterator<Item = &'n str>,
+        manifests: &[Digest],
     ) -> Result<Vec<Reference>, ArchiveError> {
-        texts
-            .map(|text| self.images.reference(text).map_err(ArchiveError::from))
-            .collect()
+        let mut names = Vec::new();
+        for text in texts {
+            let name = self.images.reference(text)?;
+            match name.digest() {
+                Some(digest) if manifests.contains(digest) => {
+                    names.extend(name.tagged());
+                    names.push(name.digested(digest.clone()));
+                }
+                Some(_) => return Err(ArchiveError::Pinned(name.to_string())),
+                None => names.push(name),
+            }
+        }
+        Ok(names)
     }
 
     /// Brings one image in: layers first, then the record and the names.
@@ -239,7 +302,7 @@ impl Loader<'_> {
         &self,
         contents: &Contents,
         config: Vec<u8>,
-        layers: &[String],
+        layers: &[Listed],
         manifests: Vec<Digest>,
         names: Vec<Reference>,
     ) -> Result<Loaded, ArchiveError> {
@@ -252,9 +315,8 @@ impl Loader<'_> {
             )));
         }
         let mut seen = BTreeSet::new();
-        let work: Vec<(&str, &Digest)> = layers
+        let work: Vec<(&Listed, &Digest)> = layers
             .iter()
-            .map(String::as_str)
             .zip(&diff_ids)
             .filter(|(_, digest)| seen.insert(*digest))
             .collect();
@@ -286,7 +348,7 @@ impl Loader<'_> {
     fn all_layers(
         &self,
         contents: &Contents,
-        work: &[(&str, &Digest)],
+        work: &[(&Listed, &Digest)],
     ) -> Result<(), ArchiveError> {
         let workers = std::thread::available_parallelism()
             .map_or(1, usize::from)
@@ -295,16 +357,16 @@ impl Loader<'_> {
         if workers <= 1 {
             return work
                 .iter()
-                .try_for_each(|(name, digest)| self.layer(contents, name, digest));
+                .try_for_each(|(layer, digest)| self.layer(contents, layer, digest));
         }
         let next = AtomicUsize::new(0);
         let failed = Mutex::new(None);
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
-                    while let Some((name, digest)) = work.get(next.fetch_add(1, Ordering::Relaxed))
+                    while let Some((layer, digest)) = work.get(next.fetch_add(1, Ordering::Relaxed))
                     {
-                        if let Err(error) = self.layer(contents, name, digest) {
+                        if let Err(error) = self.layer(contents, layer, digest) {
                             next.store(work.len(), Ordering::Relaxed);
                             if let Ok(mut failed) = failed.lock() {
                                 failed.get_or_insert(error);
@@ -321,19 +383,24 @@ impl Loader<'_> {
         }
     }
 
-    fn layer(&self, contents: &Contents, name: &str, digest: &Digest) -> Result<(), ArchiveError> {
+    fn layer(&self, contents: &Contents, layer: &Listed, digest: &Digest) -> Result<(), ArchiveError> {
+        let name = layer.name.as_str();
+        let sized = |actual: u64| right_size(&format!("layer {name}"), layer.size, actual);
         let missing = || ArchiveError::damaged(format!("layer {name} is missing"));
         let mut waiting = || (self.progress)(Progress::Waiting(digest));
         if let Contents::Streamed(_) = contents {
             return match contents.layer(name)?.ok_or_else(missing)? {
-                LayerSource::Done(actual) if actual == *digest => Ok(()),
-                LayerSource::Done(actual) => Err(ArchiveError::Mismatch {
+                LayerSource::Done(actual, size) if actual == *digest => sized(size),
+                LayerSource::Done(actual, _) => Err(ArchiveError::Mismatch {
                     what: format!("layer {name}"),
                     expected: digest.clone(),
                     actual,
                 }),
                 LayerSource::Open(_) => Err(missing()),
             };
+        }
+        if let Some(LayerSource::Open(input)) = contents.layer(name)? {
+            sized(input.left())?;
         }
         let txn = match self.layers.begin(digest, &mut waiting)? {
             Claim::Absent(txn) => txn,
@@ -368,11 +435,20 @@ fn blob_name(digest: &Digest) -> String {
 
 /// A document of an OCI archive, checked.
 fn blob(contents: &Contents, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, ArchiveError> {
-    checked(contents, &blob_name(&descriptor.digest), &descriptor.digest, limit)
+    checked(contents, &blob_name(&descriptor.digest), descriptor, limit)
 }
 
-/// A document, which must have this digest.
-fn checked(contents: &Contents, name: &str, digest: &Digest, limit: u64) -> Result<Vec<u8>, ArchiveError> {
+/// Refuses content of another size than its descriptor says: others would read another part of it.
+fn right_size(what: &str, expected: Option<u64>, actual: u64) -> Result<(), ArchiveError> {
+    match expected {
+        Some(expected) if expected != actual => Err(ArchiveError::Size { what: what.to_owned(), expected, actual }),
+        _ => Ok(()),
+    }
+}
+
+/// A document, which must have this digest and size.
+fn checked(contents: &Contents, name: &str, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, ArchiveError> {
+    let digest = &descriptor.digest;
     let bytes = contents
         .small(name, limit)?
         .ok_or_else(|| ArchiveError::damaged(format!("{name} is missing")))?;
@@ -386,5 +462,6 @@ fn checked(contents: &Contents, name: &str, digest: &Digest, limit: u64) -> Resu
             actual,
         });
     }
+    right_size(name, Some(descriptor.size), bytes.len() as u64)?;
     Ok(bytes)
 }

@@ -18,6 +18,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
+use super::signature::policy::Policy;
 use super::unpack::Owners;
 use crate::spec::{Digest, Reference};
 
@@ -45,6 +46,8 @@ pub struct LoadOptions {
     pub select: Option<String>,
     /// A bare word in an OCI archive names the image `localhost/WORD`, as podman has it; else it is a tag in the layout.
     pub bare_words: bool,
+    /// Which archives may come in.
+    pub policy: Policy,
     /// Do not start the process that syncs to disk afterwards (tests).
     pub no_sync: bool,
 }
@@ -65,4 +68,6 @@ pub enum Progress<'a> {
     Layer(&'a str),
     /// Another process is making this layer; waiting for it.
     Waiting(&'a Digest),
+    /// Something in the archive is no image, and left where it is: what it is.
+    Skipped(&'a str),
 }

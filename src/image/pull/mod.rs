@@ -185,7 +185,7 @@ pub fn pull(
     let endpoints = if options.endpoints.is_empty() { &itself[..] } else { &options.endpoints };
     let mut failed = None;
     for (index, endpoint) in endpoints.iter().enumerate() {
-        let repository = Repository::at(endpoint, &options.client)?;
+        let repository = Repository::at(endpoint, reference, &options.client)?;
         let pull = Pull {
             store,
             layers: LayerStore::open(store.data()),

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::body::{Body, FileReader, Made, Maker, Watch, channel};
-use super::{ManifestFormat, Push, PushError, Step, compression_of, layer_type};
+use super::{ManifestFormat, Push, PushError, Reuse, Step, compression_of, layer_type};
 use crate::image::compress::{Encoder, Settings};
 use crate::image::compression::Compression;
 use crate::image::manifest::Descriptor;
@@ -82,7 +82,11 @@ impl Push<'_> {
         if !self.known.came && self.options.compression.is_none() && compression != Compression::Gzip {
             return false;
         }
-        !self.options.force_compression || self.options.compression.is_none_or(|wanted| wanted.format == compression)
+        match self.options.reuse {
+            Reuse::All => true,
+            Reuse::SameFormat => self.options.compression.is_none_or(|wanted| wanted.format == compression),
+            Reuse::Nothing => false,
+        }
     }
 
     /// Sends bytes, again from where it broke as long as that helps. Returns what they were.

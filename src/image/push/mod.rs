@@ -43,6 +43,18 @@ pub enum ManifestFormat {
     Docker,
 }
 
+/// Which of the compressed forms known of a layer may be sent; else it is compressed anew, to the same bytes each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reuse {
+    /// Any.
+    #[default]
+    All,
+    /// Those in the format of [`PushOptions::compression`].
+    SameFormat,
+    /// None: what one was compressed with, and how hard, nobody knows.
+    Nothing,
+}
+
 /// How to push.
 #[derive(Debug, Clone)]
 pub struct PushOptions {
@@ -52,8 +64,8 @@ pub struct PushOptions {
     pub format: Option<ManifestFormat>,
     /// How layers made here are compressed; gzip unless said.
     pub compression: Option<Settings>,
-    /// Compress layers anew that are compressed otherwise.
-    pub force_compression: bool,
+    /// Which compressed layers may go out as they are.
+    pub reuse: Reuse,
     /// Layers sent at the same time.
     pub parallel: usize,
     /// The manifest gets no tag: a list will name it by its digest.
@@ -66,7 +78,7 @@ impl Default for PushOptions {
             client: ClientOptions::default(),
             format: None,
             compression: None,
-            force_compression: false,
+            reuse: Reuse::All,
             parallel: PARALLEL,
             untagged: false,
         }

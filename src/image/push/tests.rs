@@ -114,7 +114,7 @@ fn what_is_made_here_is_compressed_as_asked_each_time() {
     };
     let usual = again(&options(), "app:v1");
     for format in [Compression::Zstd, Compression::None] {
-        let other = PushOptions { compression: Some(Settings::new(format)), force_compression: true, ..options() };
+        let other = PushOptions { compression: Some(Settings::new(format)), reuse: Reuse::SameFormat, ..options() };
         assert_ne!(again(&other, "app:other"), usual);
         assert_eq!(again(&options(), "app:v1"), usual, "{format:?}");
         assert_eq!(again(&options(), "app:v2"), usual, "{format:?}");

@@ -58,12 +58,7 @@ impl Keeper {
             let mut entry = Map::new();
             match helper_of(config, &name) {
                 Some(helper) => {
-                    let (username, secret) = match credentials {
-                        Credentials::Basic { username, password } => (username.as_str(), password),
-                        Credentials::Identity(token) | Credentials::Bearer(token) => ("<token>", token),
-                    };
-                    let request = json!({"ServerURL": name, "Username": username, "Secret": secret});
-                    run_helper(&helper, &name, "store", request.to_string().as_bytes())?;
+                    store_with(&helper, &name, credentials)?;
                 }
                 None => match credentials {
                     Credentials::Basic { username, password } => {
@@ -96,8 +91,7 @@ impl Keeper {
             let mut there = false;
             for name in &names {
                 if let Some(helper) = helper_of(config, name) {
-                    let known = run_helper(&helper, name, "get", name.as_bytes())?.is_some();
-                    there |= known && run_helper(&helper, name, "erase", name.as_bytes())?.is_some();
+                    there |= erase_with(&helper, name)?;
                 }
                 there |= auths_of(config, false).is_some_and(|auths| auths.remove(name).is_some());
             }
@@ -193,6 +187,28 @@ impl Keeper {
             reason: format!("it is no JSON object (line {}, column {})", error.line(), error.column()),
         })
     }
+}
+
+/// Has a helper keep credentials for `name`.
+///
+/// # Errors
+/// When it does not.
+pub fn store_with(helper: &str, name: &str, credentials: &Credentials) -> Result<(), CredentialsError> {
+    let (username, secret) = match credentials {
+        Credentials::Basic { username, password } => (username.as_str(), password),
+        Credentials::Identity(token) | Credentials::Bearer(token) => ("<token>", token),
+    };
+    let request = json!({"ServerURL": name, "Username": username, "Secret": secret});
+    run_helper(helper, name, "store", request.to_string().as_bytes()).map(drop)
+}
+
+/// Has a helper forget those for `name`; whether it had any.
+///
+/// # Errors
+/// When it does not.
+pub fn erase_with(helper: &str, name: &str) -> Result<bool, CredentialsError> {
+    let known = run_helper(helper, name, "get", name.as_bytes())?.is_some();
+    Ok(known && run_helper(helper, name, "erase", name.as_bytes())?.is_some())
 }
 
 /// The helper that keeps the secret of `name`, if one does.

@@ -3,6 +3,7 @@
 //! Owns sending with authentication and retries, the size limits of what is answered, and wording what goes wrong. Bytes of
 //! manifests are checked here; those of blobs by whoever streams them.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct ClientOptions {
     pub credentials: Option<Credentials>,
     /// Files with credentials, in order.
     pub auth_files: Vec<AuthFile>,
+    /// Where else to look and in which order (`credential-helpers` of registries.conf); in the files alone when empty.
+    pub helpers: Vec<String>,
     /// Directories with one subdirectory of certificates per registry (`certs.d`).
     pub certs_d: Vec<std::path::PathBuf>,
     /// `--cert-dir`: a directory of certificates for every registry.
@@ -53,6 +56,7 @@ impl Default for ClientOptions {
             tls_verify: true,
             credentials: None,
             auth_files: Vec::new(),
+            helpers: Vec::new(),
             certs_d: ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(Into::into).to_vec(),
             cert_dir: None,
             retries: 4,
@@ -137,12 +141,14 @@ impl Repository {
         Self::open(reference.domain(), reference.path(), "pull", options)
     }
 
-    /// A repository at a place that stands for another one, for pulling. Connects to nothing yet.
+    /// A repository at a place that stands for `reference`'s, for pulling. Credentials that were given are for that one's
+    /// registry and no other: a mirror does not get to see them. Connects to nothing yet.
     ///
     /// # Errors
     /// When credentials or certificates cannot be read.
-    pub fn at(endpoint: &Endpoint, options: &ClientOptions) -> Result<Self, RegistryError> {
-        let options = ClientOptions { tls_verify: options.tls_verify && !endpoint.insecure, ..options.clone() };
+    pub fn at(endpoint: &Endpoint, reference: &Reference, options: &ClientOptions) -> Result<Self, RegistryError> {
+        let mut options = ClientOptions { tls_verify: options.tls_verify && !endpoint.insecure, ..options.clone() };
+        options.credentials = options.credentials.filter(|_| endpoint.domain == reference.domain());
         Self::open(&endpoint.domain, &endpoint.path, "pull", &options)
     }
 
@@ -176,7 +182,7 @@ impl Repository {
         };
         let credentials = match &options.credentials {
             Some(given) => Some(given.clone()),
-            None => credentials::find(&options.auth_files, domain, path)?,
+            None => credentials::look_up(&options.helpers, &options.auth_files, domain, path)?,
         };
         Ok(Self {
             transport: Transport::new(domain, &security)?,
@@ -239,15 +245,19 @@ impl Repository {
         }
     }
 
-    /// All tags, in the registry's order.
+    /// The tags, in the registry's order, at most `limit` of them.
     ///
     /// # Errors
     /// When the registry cannot be reached, refuses, or sends something else.
-    pub fn tags(&self) -> Result<Vec<String>, RegistryError> {
+    pub fn tags(&self, limit: usize) -> Result<Vec<String>, RegistryError> {
         let mut tags = Vec::new();
         let mut next = Some(format!("/v2/{}/tags/list?n=1000", self.path));
-        for _ in 0..MAX_PAGES {
-            let Some(path) = next.take() else { break };
+        let mut seen = BTreeSet::new();
+        while let Some(path) = next.take() {
+            // A page that leads to itself, or around in a circle, has no end.
+            if tags.len() >= limit || seen.len() >= MAX_PAGES || !seen.insert(path.clone()) {
+                break;
+            }
             let ask = Ask::new(Method::GET, path, "list of tags");
             let (head, raw) = self.fetch(&ask, MAX_MANIFEST)?;
             let page: TagPage = serde_json::from_slice(&raw).map_err(|_| RegistryError::Protocol {
@@ -257,6 +267,7 @@ impl Repository {
             tags.extend(page.tags.unwrap_or_default());
             next = head.next;
         }
+        tags.truncate(limit);
         Ok(tags)
     }
 

@@ -182,6 +182,30 @@ pub fn find(files: &[AuthFile], domain: &str, path: &str) -> Result<Option<Crede
     Ok(None)
 }
 
+/// The word in `credential-helpers` that means the files.
+pub const FILES: &str = "containers-auth.json";
+
+/// The credentials for `domain/path` from where registries.conf says: `helpers` one after the other, of which one may be
+/// the files; without any, from the files. What one cannot tell another may.
+///
+/// # Errors
+/// When nobody knows any and one failed.
+pub fn look_up(helpers: &[String], files: &[AuthFile], domain: &str, path: &str) -> Result<Option<Credentials>, CredentialsError> {
+    if helpers.is_empty() {
+        return find(files, domain, path);
+    }
+    let mut failed = None;
+    for helper in helpers {
+        let found = if helper == FILES { find(files, domain, path) } else { ask_helper(helper, domain) };
+        match found {
+            Ok(Some(found)) => return Ok(Some(found)),
+            Ok(None) => {}
+            Err(error) => drop(failed.get_or_insert(error)),
+        }
+    }
+    failed.map_or(Ok(None), Err)
+}
+
 fn read(file: &AuthFile) -> Result<Option<Config>, CredentialsError> {
     let failed = |source| CredentialsError::File {
         path: file.path.clone(),

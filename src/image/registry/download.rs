@@ -9,6 +9,7 @@ use reqwest::Url;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{CONTENT_DISPOSITION, LAST_MODIFIED};
 
+use super::proxy::Proxies;
 use super::resolver::Resolver;
 use super::transport::{reason, redirects, shown};
 
@@ -49,6 +50,7 @@ pub fn download(url: &str) -> Result<Download, String> {
     }
     let failed = |what: String| format!("fetch {}: {what}", shown(&parsed));
     let plain = parsed.scheme() == "http";
+    let proxies = Proxies::read(&|name| std::env::var(name).ok()).map_err(&failed)?;
     let build = |roots: bool| {
         let builder = Client::builder()
             .user_agent(concat!("kelp/", env!("CARGO_PKG_VERSION")))
@@ -56,6 +58,8 @@ pub fn download(url: &str) -> Result<Download, String> {
             .connect_timeout(CONNECT)
             .timeout(STALL)
             .dns_resolver(Arc::new(Resolver))
+            .no_proxy()
+            .proxy(proxies.clone().into_proxy())
             .redirect(redirects(plain));
         if roots { builder.build() } else { builder.tls_certs_only(Vec::new()).build() }
     };

@@ -16,6 +16,7 @@ pub(in crate::image) mod fake;
 pub mod login;
 mod own_ca;
 mod patience;
+mod proxy;
 pub mod registries;
 mod resolver;
 pub mod search;

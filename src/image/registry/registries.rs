@@ -68,6 +68,7 @@ pub struct Registries {
     mode: Mode,
     aliases: BTreeMap<String, String>,
     registries: Vec<Registry>,
+    helpers: Vec<String>,
 }
 
 /// What to do with a short name that may mean several images.
@@ -99,6 +100,8 @@ struct Registry {
     insecure: bool,
     blocked: bool,
     mirror_by_digest_only: bool,
+    /// Of mirrors only; here to be refused.
+    pull_from_mirror: String,
     mirror: Vec<Mirror>,
 }
 
@@ -117,6 +120,7 @@ struct Document {
     short_name_mode: Option<Mode>,
     registry: Vec<Registry>,
     aliases: BTreeMap<String, String>,
+    credential_helpers: Option<Vec<String>>,
     /// Version 1.
     registries: Option<Old>,
 }
@@ -196,27 +200,19 @@ impl Registries {
             }
         }
         for mut registry in more {
-            for location in std::iter::once(&mut registry.location).chain(registry.mirror.iter_mut().map(|m| &mut m.location)) {
-                *location = location.trim_end_matches('/').to_owned();
-            }
-            registry.prefix = registry.prefix.trim_end_matches('/').to_owned();
-            if registry.prefix.is_empty() {
-                registry.prefix.clone_from(&registry.location);
-            }
-            if registry.prefix.is_empty() {
-                return Err("a [[registry]] has neither prefix nor location".to_owned());
-            }
-            if registry.mirror.iter().any(|mirror| mirror.location.is_empty()) {
-                return Err(format!("a mirror of {} has no location", registry.prefix));
-            }
+            registry.check()?;
             self.registries.retain(|other| other.prefix != registry.prefix);
             self.registries.push(registry);
         }
         if let Some(search) = document.unqualified_search_registries {
-            self.search = search;
+            self.search = search.iter().map(|entry| searched(entry)).collect::<Result<_, _>>()?;
+        }
+        if let Some(helpers) = document.credential_helpers {
+            self.helpers = helpers;
         }
         self.mode = document.short_name_mode.unwrap_or(self.mode);
         for (name, target) in document.aliases {
+            check_alias(&name, &target)?;
             if target.is_empty() {
                 self.aliases.remove(&name);
             } else {
@@ -314,11 +310,88 @@ impl Registries {
         self.search.iter().filter_map(|registry| full(format!("{registry}/{}", probe.path()))).collect()
     }
 
+    /// Where credentials are kept (`credential-helpers`), in the order to ask; nothing means in files.
+    #[must_use]
+    pub fn credential_helpers(&self) -> &[String] {
+        &self.helpers
+    }
+
     /// The registries searched for short names.
     #[must_use]
     pub fn search_list(&self) -> &[String] {
         &self.search
     }
+}
+
+impl Registry {
+    /// Completes an entry and refuses one that cannot be meant as it is.
+    fn check(&mut self) -> Result<(), String> {
+        let Self { prefix, location, mirror, .. } = self;
+        for text in [&mut *prefix, &mut *location].into_iter().chain(mirror.iter_mut().map(|mirror| &mut mirror.location)) {
+            *text = place(text)?;
+        }
+        match (prefix.is_empty(), location.is_empty()) {
+            (true, true) => return Err("a [[registry]] has neither prefix nor location".to_owned()),
+            (true, false) => prefix.clone_from(location),
+            (false, true) if !prefix.starts_with("*.") => {
+                return Err(format!("the [[registry]] with the prefix {prefix} has no location; only one like *.example.com can do without"));
+            }
+            (false, _) => {}
+        }
+        if !self.pull_from_mirror.is_empty() {
+            return Err(format!("pull-from-mirror is for mirrors, not for the registry {}", self.prefix));
+        }
+        for mirror in &self.mirror {
+            if mirror.location.is_empty() {
+                return Err(format!("a mirror of {} has no location", self.prefix));
+            }
+            match mirror.pull_from_mirror.as_str() {
+                "" => {}
+                "all" | "digest-only" | "tag-only" if self.mirror_by_digest_only => {
+                    let (prefix, location) = (&self.prefix, &mirror.location);
+                    return Err(format!("mirror-by-digest-only of {prefix} and pull-from-mirror of its mirror {location} exclude each other"));
+                }
+                "all" | "digest-only" | "tag-only" => {}
+                other => {
+                    return Err(format!("pull-from-mirror = \"{other}\" of the mirror {}: use all, digest-only or tag-only", mirror.location));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A prefix or location as it is compared.
+fn place(text: &str) -> Result<String, String> {
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return Err(format!("the location {text} has a scheme: leave the {}// away", text.split("//").next().unwrap_or_default()));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// An entry of `unqualified-search-registries`: a registry, perhaps with the beginning of a path.
+fn searched(entry: &str) -> Result<String, String> {
+    let registry = place(entry)?;
+    match Reference::parse_bare(&format!("{registry}/x"), &nowhere()) {
+        Ok(probe) if probe.domain() != NOWHERE => Ok(registry),
+        _ => Err(format!("\"{entry}\" in unqualified-search-registries is no registry HOST[:PORT]")),
+    }
+}
+
+/// Refuses an alias that would never be used, or lead nowhere.
+fn check_alias(name: &str, target: &str) -> Result<(), String> {
+    let short = Reference::parse_bare(name, &nowhere()).map_err(|error| format!("the alias \"{name}\": {error}"))?;
+    if short.domain() != NOWHERE || short.tag().is_some() || short.digest().is_some() {
+        return Err(format!("the alias \"{name}\" is no short name: it must have no registry, tag or digest"));
+    }
+    if target.is_empty() {
+        return Ok(());
+    }
+    let whole = Reference::parse_bare(target, &nowhere()).map_err(|error| format!("the alias \"{name}\": {error}"))?;
+    if whole.domain() == NOWHERE || whole.tag().is_some() || whole.digest().is_some() {
+        return Err(format!("the alias \"{name}\" stands for \"{target}\": it must be a registry and a repository, without tag or digest"));
+    }
+    Ok(())
 }
 
 /// A host that does not exist (RFC 2606): where short names show that they are.
@@ -385,10 +458,10 @@ mod tests {
             prefix = "*.sub.example"
             location = "all.example"
             [[registry]]
-            prefix = "bad.example/x:tag"
+            location = "bad.example/x:tag"
             blocked = true
             [[registry]]
-            prefix = "by.example"
+            location = "by.example"
             mirror-by-digest-only = true
             mirror = [{location = "m.example"}]
         "#);
@@ -467,10 +540,30 @@ mod tests {
         assert_eq!(all.search_list(), ["s.example"]);
         assert!(all.is_insecure(&"i.example/x".parse().unwrap()).unwrap());
         let mut all = Registries::default();
-        for wrong in ["[[registry]]\ninsecure = true", "unqualified-search-registries = 3", "=", "short-name-mode = \"x\"",
-            "[[registry]]\nprefix = \"a\"\nmirror = [{}]"] {
-            assert!(all.add(wrong).is_err(), "{wrong}");
+        for (wrong, why) in [
+            ("[[registry]]\ninsecure = true", "neither prefix nor location"),
+            ("unqualified-search-registries = 3", ""),
+            ("=", ""),
+            ("short-name-mode = \"x\"", ""),
+            ("[[registry]]\nlocation = \"a\"\nmirror = [{}]", "no location"),
+            ("[[registry]]\nprefix = \"a.example\"\nblocked = true", "no location"),
+            ("[[registry]]\nlocation = \"http://a.example\"", "leave the http:// away"),
+            ("[[registry]]\nlocation = \"a.example\"\nmirror = [{location = \"https://m.example\"}]", "https://"),
+            ("[[registry]]\nlocation = \"a.example\"\nmirror = [{location = \"m.example\", pull-from-mirror = \"digests\"}]", "digest-only"),
+            ("[[registry]]\nlocation = \"a.example\"\npull-from-mirror = \"all\"", "for mirrors"),
+            ("[[registry]]\nlocation = \"a.example\"\nmirror-by-digest-only = true\nmirror = [{location = \"m.example\", pull-from-mirror = \"all\"}]", "exclude"),
+            ("unqualified-search-registries = [\"what ever\"]", "no registry"),
+            ("unqualified-search-registries = [\"https://a.example\"]", "https://"),
+            ("[aliases]\n\"a.example/x\" = \"b.example/x\"", "no short name"),
+            ("[aliases]\nx = \"y\"", "registry and a repository"),
+            ("[aliases]\nx = \"b.example/y:1\"", "without tag"),
+            ("[aliases]\nx = \"b.example/UP\"", "lowercase"),
+        ] {
+            let error = all.add(wrong).unwrap_err();
+            assert!(error.contains(why), "{wrong}: {error}");
         }
+        let all = of("unqualified-search-registries = [\"s.example/\"]\ncredential-helpers = [\"bar\"]");
+        assert_eq!((all.search_list(), all.credential_helpers()), (&["s.example".to_owned()][..], &["bar".to_owned()][..]));
         let all = of("[[registry]]\nprefix = \"a.example\"\nlocation = \"UP per\"");
         assert!(matches!(all.endpoints(&"a.example/x".parse().unwrap()), Err(RegistriesError::Target { .. })));
     }

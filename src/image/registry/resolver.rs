@@ -76,6 +76,10 @@ fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
     if bare == "localhost" || bare.ends_with(".localhost") {
         return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
     }
+    // On the way to a SOCKS proxy addresses are asked for, too.
+    if let Ok(address) = bare.trim_start_matches('[').trim_end_matches(']').parse() {
+        return Ok(vec![address]);
+    }
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let known = from_hosts(&read("/etc/hosts"), &bare);
     if !known.is_empty() {
@@ -313,6 +317,8 @@ mod tests {
         assert!(has_other_services("passwd: files\nhosts: files mdns4_minimal [NOTFOUND=return] dns\n"));
         assert!(!has_other_services("hosts: files dns # mdns\n"));
         assert_eq!(lookup("a.localhost").unwrap().len(), 2);
+        assert_eq!(lookup("192.0.2.1").unwrap(), ["192.0.2.1".parse::<IpAddr>().unwrap()]);
+        assert_eq!(lookup("[fd00::1]").unwrap(), ["fd00::1".parse::<IpAddr>().unwrap()]);
     }
 
     #[test]

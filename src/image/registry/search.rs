@@ -2,6 +2,8 @@
 //!
 //! Owns both requests and making one kind of answer of them.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::client::{Ask, ClientOptions, Repository};
@@ -86,8 +88,12 @@ fn catalog(domain: &str, term: &str, limit: usize, options: &ClientOptions) -> R
     let registry = Repository::open(domain, "", "", options)?;
     let mut found = Vec::new();
     let mut next = Some("/v2/_catalog?n=1000".to_owned());
-    for _ in 0..MAX_PAGES {
-        let Some(path) = next.take() else { break };
+    let mut seen = BTreeSet::new();
+    while let Some(path) = next.take() {
+        // A page may lead to itself.
+        if seen.len() >= MAX_PAGES || !seen.insert(path.clone()) {
+            break;
+        }
         let (head, raw) = registry.fetch(&Ask::new(reqwest::Method::GET, path, "list of repositories"), MAX_ANSWER)?;
         let page: Catalog = serde_json::from_slice(&raw)
             .map_err(|_| RegistryError::Protocol { url: head.url.clone(), reason: "it sent no list of repositories".to_owned() })?;

@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::error::RegistryError;
 use super::own_ca::{self, ClientIdentity};
+use super::proxy::Proxies;
 use super::resolver::Resolver;
 use super::sender::{Sender, SenderError};
 
@@ -65,6 +66,8 @@ struct Setup {
     host_roots: bool,
     stall: Duration,
     loopback: bool,
+    /// Never those the HTTP client would read itself.
+    proxies: Proxies,
 }
 
 impl Setup {
@@ -79,9 +82,10 @@ impl Setup {
             // For uploads, which have no other limit between two bytes.
             .tcp_user_timeout(self.stall)
             .dns_resolver(Arc::new(Resolver))
-            .redirect(redirects(self.loopback || !self.verify));
-        if self.loopback {
-            builder = builder.no_proxy();
+            .redirect(redirects(self.loopback || !self.verify))
+            .no_proxy();
+        if !self.loopback {
+            builder = builder.proxy(self.proxies.clone().into_proxy());
         }
         if !self.verify {
             builder = builder.tls_danger_accept_invalid_certs(true);
@@ -121,7 +125,8 @@ impl Transport {
             Some(config) => Some(config.map_err(|error| failed(error.to_string()))?),
             None => None,
         };
-        let mut setup = Setup { found, own, verify: security.verify, host_roots: true, stall: security.stall, loopback };
+        let proxies = if loopback { Proxies::default() } else { Proxies::read(&|name| std::env::var(name).ok()).map_err(&failed)? };
+        let mut setup = Setup { found, own, verify: security.verify, host_roots: true, stall: security.stall, loopback, proxies };
         let client = match setup.client() {
             // A host without CA certificates: loopback needs none.
             Err(_) if loopback => {

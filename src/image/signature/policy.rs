@@ -5,12 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use serde::Deserialize;
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::{PublicKey, Signed, SignatureError, check};
 use crate::image::registry::RegistryError;
@@ -62,20 +65,37 @@ pub struct Policy {
     document: Option<Document>,
 }
 
+/// What is not known here may be what keeps an image out: a file with such keys is refused, as one with keys given twice.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Document {
     default: Vec<Requirement>,
     #[serde(default)]
-    transports: BTreeMap<String, BTreeMap<String, Vec<Requirement>>>,
+    transports: Unique<Unique<Vec<Requirement>>>,
 }
 
+// The variants without fields have braces, since serde would take any field for them otherwise.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
 enum Requirement {
-    InsecureAcceptAnything,
-    Reject,
-    SignedBy,
-    SignedBaseLayer,
+    InsecureAcceptAnything {},
+    Reject {},
+    SignedBy {
+        #[serde(default, rename = "keyType")]
+        _key_type: Option<IgnoredAny>,
+        #[serde(default, rename = "keyPath")]
+        _key_path: Option<IgnoredAny>,
+        #[serde(default, rename = "keyPaths")]
+        _key_paths: Option<IgnoredAny>,
+        #[serde(default, rename = "keyData")]
+        _key_data: Option<IgnoredAny>,
+        #[serde(default, rename = "signedIdentity")]
+        _signed_identity: Option<IgnoredAny>,
+    },
+    SignedBaseLayer {
+        #[serde(default, rename = "baseLayerIdentity")]
+        _base_layer_identity: Option<IgnoredAny>,
+    },
     #[serde(rename_all = "camelCase")]
     SigstoreSigned {
         #[serde(default)]
@@ -87,32 +107,100 @@ enum Requirement {
         #[serde(default)]
         key_datas: Vec<String>,
         #[serde(default)]
-        fulcio: Option<serde::de::IgnoredAny>,
+        fulcio: Option<IgnoredAny>,
         #[serde(default)]
-        pki: Option<serde::de::IgnoredAny>,
+        pki: Option<IgnoredAny>,
         #[serde(default)]
-        rekor_public_key_path: Option<PathBuf>,
+        rekor_public_key_path: Option<IgnoredAny>,
         #[serde(default)]
-        rekor_public_key_data: Option<String>,
+        rekor_public_key_paths: Option<IgnoredAny>,
+        #[serde(default)]
+        rekor_public_key_data: Option<IgnoredAny>,
+        #[serde(default)]
+        rekor_public_key_datas: Option<IgnoredAny>,
         #[serde(default)]
         signed_identity: Names,
     },
 }
 
 /// Which names a signature may have.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
 enum Names {
-    #[default]
-    MatchRepoDigestOrExact,
-    MatchExact,
-    MatchRepository,
+    MatchRepoDigestOrExact {},
+    MatchExact {},
+    MatchRepository {},
     #[serde(rename_all = "camelCase")]
     ExactReference { docker_reference: String },
     #[serde(rename_all = "camelCase")]
     ExactRepository { docker_repository: String },
     #[serde(rename_all = "camelCase")]
     RemapIdentity { prefix: String, signed_prefix: String },
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::MatchRepoDigestOrExact {}
+    }
+}
+
+/// A map in which no key may be given twice: whoever reads the file would see one, we the other.
+#[derive(Debug, Clone)]
+struct Unique<T>(BTreeMap<String, T>);
+
+impl<T> Default for Unique<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Unique<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Pairs<T> {
+            type Value = BTreeMap<String, T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut all = BTreeMap::new();
+                while let Some((key, value)) = map.next_entry::<String, T>()? {
+                    if all.contains_key(&key) {
+                        return Err(A::Error::custom(format_args!("\"{key}\" is there twice")));
+                    }
+                    all.insert(key, value);
+                }
+                Ok(all)
+            }
+        }
+        deserializer.deserialize_map(Pairs(PhantomData)).map(Self)
+    }
+}
+
+/// What kind of archive an image comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Archive {
+    /// `docker-archive`: policies know no places of it.
+    Docker,
+    /// `oci-archive`.
+    Oci,
+    /// `oci`: a directory.
+    OciDir,
+    /// `dir`.
+    Dir,
+}
+
+impl Archive {
+    fn transport(self) -> &'static str {
+        match self {
+            Self::Docker => "docker-archive",
+            Self::Oci => "oci-archive",
+            Self::OciDir => "oci",
+            Self::Dir => "dir",
+        }
+    }
 }
 
 impl Policy {
@@ -142,9 +230,10 @@ impl Policy {
     }
 
     pub(super) fn parse(text: &str, path: PathBuf) -> Result<Self, PolicyError> {
-        match serde_json::from_str(text) {
+        let read = serde_json::from_str(text).map_err(|error| error.to_string());
+        match read.and_then(Document::checked) {
             Ok(document) => Ok(Self { path, document: Some(document) }),
-            Err(error) => Err(PolicyError::Malformed { path, reason: error.to_string() }),
+            Err(reason) => Err(PolicyError::Malformed { path, reason }),
         }
     }
 
@@ -193,31 +282,70 @@ impl Policy {
         Ok(())
     }
 
-    /// Judges an archive of some kind (`docker-archive`, `oci-archive`, `oci`, `dir`), which has no signatures.
+    /// Judges an image of an archive, which has no signatures. `place` is the archive's path without links, if it has one;
+    /// `name` says which image of an OCI layout.
     ///
     /// # Errors
     /// [`PolicyError::Rejected`] when it may not come in.
-    pub fn admit_archive(&self, transport: &str, name: &str) -> Result<(), PolicyError> {
+    pub fn admit_archive(&self, kind: Archive, place: Option<&Path>, name: Option<&str>) -> Result<(), PolicyError> {
         let Some(document) = &self.document else { return Ok(()) };
-        let scopes = document.transports.get(transport);
-        let requirements = scopes.and_then(|scopes| scopes.get(name).or_else(|| scopes.get(""))).unwrap_or(&document.default);
+        let (scope, requirements) = document.of_archive(kind, place, name);
         let accepted = !requirements.is_empty() && requirements.iter().all(|r| matches!(r.judge(), Judgement::Accept));
         if accepted {
             return Ok(());
         }
         Err(PolicyError::Rejected {
-            image: name.to_owned(),
+            image: place.map_or_else(|| "the archive".to_owned(), |place| place.display().to_string()),
             path: self.path.clone(),
-            scope: transport.to_owned(),
+            scope,
             reason: "images of archives are not accepted, they carry no signatures".to_owned(),
         })
     }
 }
 
 impl Document {
+    /// Refuses what could never be meant as it is written.
+    fn checked(self) -> Result<Self, String> {
+        let empty = |of: &str| format!("{of} lists no requirements: use [{{\"type\": \"reject\"}}] to refuse all images");
+        if self.default.is_empty() {
+            return Err(empty("\"default\""));
+        }
+        for (transport, scopes) in &self.transports.0 {
+            for (scope, requirements) in &scopes.0 {
+                if requirements.is_empty() {
+                    return Err(empty(&format!("the scope \"{scope}\" of {transport}")));
+                }
+                check_scope(transport, scope).map_err(|reason| format!("the scope \"{scope}\" of {transport}: {reason}"))?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// The requirements for an archive: of its path, of a directory above it, of its kind, or the default.
+    fn of_archive(&self, kind: Archive, place: Option<&Path>, name: Option<&str>) -> (String, &[Requirement]) {
+        let transport = kind.transport();
+        let Some(Unique(scopes)) = self.transports.0.get(transport) else { return ("default".to_owned(), &self.default) };
+        let place = place.filter(|_| kind != Archive::Docker);
+        let mut candidates = Vec::new();
+        if let (Archive::OciDir, Some(place), Some(name)) = (kind, place, name) {
+            candidates.push(format!("{}:{name}", place.display()));
+        }
+        let above = place.into_iter().flat_map(Path::ancestors).filter(|path| *path != Path::new("/"));
+        candidates.extend(above.map(|path| path.display().to_string()));
+        for scope in candidates {
+            if let Some(requirements) = scopes.get(&scope) {
+                return (format!("{transport}:{scope}"), requirements);
+            }
+        }
+        match scopes.get("") {
+            Some(requirements) => (transport.to_owned(), requirements),
+            None => ("default".to_owned(), &self.default),
+        }
+    }
+
     /// The requirements for an image, and what they are said of: the most special scope wins.
     fn of(&self, image: &Reference) -> (String, &[Requirement]) {
-        let Some(scopes) = self.transports.get("docker") else { return ("default".to_owned(), &self.default) };
+        let Some(Unique(scopes)) = self.transports.0.get("docker") else { return ("default".to_owned(), &self.default) };
         let mut candidates = vec![image.to_string()];
         let repository = image.repository();
         let mut part = repository.as_str();
@@ -245,6 +373,25 @@ impl Document {
     }
 }
 
+/// Whether archives of a kind can have such a scope. Those of registries are compared as text.
+fn check_scope(transport: &str, scope: &str) -> Result<(), &'static str> {
+    match transport {
+        _ if scope.is_empty() => Ok(()),
+        "docker-archive" => Err("only the scope \"\" can be used there"),
+        "oci-archive" | "oci" | "dir" => {
+            let path = if transport == "oci" { scope.split(':').next().unwrap_or_default() } else { scope };
+            let canonical = !path.ends_with('/') && !path.contains("//") && !path.split('/').any(|part| part == "." || part == "..");
+            match path {
+                "/" => Err("use the scope \"\" for all paths"),
+                path if !path.starts_with('/') => Err("it is no absolute path"),
+                _ if !canonical => Err("it is not written in the shortest way: without //, /./, /../ and a slash at its end"),
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
 enum Judgement<'a> {
     Accept,
     Reject(String),
@@ -254,10 +401,10 @@ enum Judgement<'a> {
 impl Requirement {
     fn judge(&self) -> Judgement<'_> {
         match self {
-            Self::InsecureAcceptAnything => Judgement::Accept,
-            Self::Reject => Judgement::Reject("it says so".to_owned()),
-            Self::SignedBy => Judgement::Reject("it asks for GPG signatures (signedBy), which kelp does not check".to_owned()),
-            Self::SignedBaseLayer => Judgement::Reject("it asks for signedBaseLayer, which nobody checks".to_owned()),
+            Self::InsecureAcceptAnything {} => Judgement::Accept,
+            Self::Reject {} => Judgement::Reject("it says so".to_owned()),
+            Self::SignedBy { .. } => Judgement::Reject("it asks for GPG signatures (signedBy), which kelp does not check".to_owned()),
+            Self::SignedBaseLayer { .. } => Judgement::Reject("it asks for signedBaseLayer, which nobody checks".to_owned()),
             Self::SigstoreSigned {
                 key_path,
                 key_paths,
@@ -266,10 +413,13 @@ impl Requirement {
                 fulcio,
                 pki,
                 rekor_public_key_path,
+                rekor_public_key_paths,
                 rekor_public_key_data,
+                rekor_public_key_datas,
                 signed_identity,
             } => {
-                if fulcio.is_some() || pki.is_some() || rekor_public_key_path.is_some() || rekor_public_key_data.is_some() {
+                let rekor = [rekor_public_key_path, rekor_public_key_paths, rekor_public_key_data, rekor_public_key_datas];
+                if fulcio.is_some() || pki.is_some() || rekor.iter().any(|key| key.is_some()) {
                     let reason = "it asks for certificates or a transparency log (fulcio, pki, rekor), which kelp does not check";
                     return Judgement::Reject(reason.to_owned());
                 }
@@ -309,10 +459,10 @@ impl Names {
         let exact = || image.tagged().is_some_and(|tagged| tagged.to_string() == signed);
         let repository = || repository_of(signed) == image.repository();
         match self {
-            Self::MatchExact => exact(),
-            Self::MatchRepoDigestOrExact if image.digest().is_some() => repository(),
-            Self::MatchRepoDigestOrExact => exact(),
-            Self::MatchRepository => repository(),
+            Self::MatchExact {} => exact(),
+            Self::MatchRepoDigestOrExact {} if image.digest().is_some() => repository(),
+            Self::MatchRepoDigestOrExact {} => exact(),
+            Self::MatchRepository {} => repository(),
             Self::ExactReference { docker_reference } => signed == docker_reference,
             Self::ExactRepository { docker_repository } => repository_of(signed) == docker_repository,
             Self::RemapIdentity { prefix, signed_prefix } => {
@@ -326,7 +476,7 @@ impl Names {
                             None => signed == moved,
                         }
                     }
-                    None => Self::MatchRepoDigestOrExact.accept(signed, image),
+                    None => Self::MatchRepoDigestOrExact {}.accept(signed, image),
                 }
             }
         }

@@ -1,9 +1,9 @@
 //! Signatures made here, checked here, and judged by policies; lies among them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::policy::{Policy, PolicyError};
+use super::policy::{Archive, Policy, PolicyError};
 use super::*;
 use crate::image::registry::ClientOptions;
 use crate::image::registry::fake::Fake;
@@ -118,6 +118,15 @@ fn policies_decide() {
         (r#"{"default":[{"type":"sigstoreSigned","keyPath":"x","rekorPublicKeyPath":"y"}]}"#, "rekor"),
         (r#"{"default":[{"type":"insecureAcceptAnything"},{"type":"reject"}]}"#, "says so"),
         (r#"{"default":[{"type":"new"}]}"#, "understand"),
+        (r#"{"default":[{"type":"insecureAcceptAnything"}],"transport":{}}"#, "transport"),
+        (r#"{"default":[{"type":"insecureAcceptAnything","key":1}]}"#, "key"),
+        (r#"{"default":[{"type":"sigstoreSigned","keypath":"/x"}]}"#, "keypath"),
+        (r#"{"default":[{"type":"sigstoreSigned","keyPath":"/x","signedIdentity":{"type":"matchExact","x":1}}]}"#, "`x`"),
+        (r#"{"default":[{"type":"reject"}],"transports":{"docker":{"a":[{"type":"reject"}],"a":[{"type":"reject"}]}}}"#, "twice"),
+        (r#"{"default":[{"type":"reject"}],"transports":{"docker":{"a":[]}}}"#, "no requirements"),
+        (r#"{"default":[{"type":"reject"}],"transports":{"docker-archive":{"/a":[{"type":"reject"}]}}}"#, "only the scope"),
+        (r#"{"default":[{"type":"reject"}],"transports":{"oci-archive":{"a":[{"type":"reject"}]}}}"#, "absolute"),
+        (r#"{"default":[{"type":"reject"}],"transports":{"dir":{"/a/../b":[{"type":"reject"}]}}}"#, "shortest"),
         ("{}", "understand"),
     ] {
         let error = judge(policy, "alpine", &none).unwrap_err();
@@ -128,9 +137,25 @@ fn policies_decide() {
     assert!(judge(wild, "x.example/y", &none).is_ok() && judge(wild, "x.b.example/y", &none).is_ok());
     assert!(judge(wild, "a.b.example/y", &none).is_err() && judge(wild, "x.other/y", &none).is_err());
     let policy = Policy::parse(wild, PathBuf::new()).unwrap();
-    assert!(matches!(policy.admit_archive("docker-archive", "x"), Err(PolicyError::Rejected { .. })));
-    assert!(Policy::default().admit_archive("docker-archive", "x").is_ok());
+    assert!(matches!(policy.admit_archive(Archive::Docker, None, None), Err(PolicyError::Rejected { .. })));
+    assert!(Policy::default().admit_archive(Archive::Docker, None, None).is_ok());
     assert!(Policy::default().admit(&image("x"), &[], &|_| Ok(Vec::new())).is_ok());
+}
+
+#[test]
+fn archives_are_judged_by_kind_and_place() {
+    let text = r#"{"default":[{"type":"reject"}],"transports":{
+        "docker-archive":{"":[{"type":"insecureAcceptAnything"}]},
+        "oci-archive":{"/good":[{"type":"insecureAcceptAnything"}],"/good/bad/x.tar":[{"type":"reject"}]},
+        "oci":{"/lay:tag":[{"type":"insecureAcceptAnything"}]}}}"#;
+    let policy = Policy::parse(text, PathBuf::new()).unwrap();
+    let admits = |kind, place: &str, name| policy.admit_archive(kind, Some(Path::new(place)), name).is_ok();
+    assert!(admits(Archive::Docker, "/any", None));
+    assert!(policy.admit_archive(Archive::Oci, None, None).is_err());
+    assert!(admits(Archive::Oci, "/good/a/b.tar", None) && admits(Archive::Oci, "/good", None));
+    assert!(!admits(Archive::Oci, "/good/bad/x.tar", None) && !admits(Archive::Oci, "/goods/b.tar", None));
+    assert!(admits(Archive::OciDir, "/lay", Some("tag")) && !admits(Archive::OciDir, "/lay", None));
+    assert!(!admits(Archive::Dir, "/good", None));
 }
 
 proptest::proptest! {

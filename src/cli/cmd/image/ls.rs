@@ -48,7 +48,9 @@ pub(crate) struct LsArgs {
 impl Verb for LsArgs {
     const SUMMARY: &'static str = "List images";
     const OPERANDS: &'static str = "[OPTIONS] [REFERENCE]";
-    const DESCRIPTION: &'static str = "Filters: dangling, label, before, since, reference, until.";
+    const DESCRIPTION: &'static str = "\
+Filters: dangling, label, before, since, reference, until, id, digest; and with true or false: intermediate (others are built \
+on it), readonly (of another store), manifest (a list), containers (there are containers of it).";
     const EXAMPLES: &'static str = "\
 # All
 $ kelp images

@@ -22,13 +22,14 @@ pub(crate) struct PushArgs {
     /// Notation of the manifest: oci or v2s2 (default: as it came, else oci)
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
-    /// Compress layers with gzip, zstd or none (default gzip)
+    /// Compress layers with gzip, zstd or none (default: as they came, else gzip)
     #[arg(long, value_name = "FORMAT")]
     compression_format: Option<String>,
-    /// Level of compression: 1 to 9 for gzip, 1 to 20 for zstd
+    /// Compress all layers anew at this level: 1 to 9 for gzip, 1 to 20 for zstd
     #[arg(long, value_name = "LEVEL")]
     compression_level: Option<i32>,
-    /// Compress again what is compressed otherwise (default true with --compression-format)
+    /// true: compress all layers anew; false: none that is compressed already (default: those in another format than
+    /// --compression-format)
     #[arg(long, value_name = "BOOL")]
     force_compression: Option<bool>,
     /// Write the digest of the manifest to this file
@@ -114,8 +115,8 @@ impl Verb for PushArgs {
     const SUMMARY: &'static str = "Send an image to a registry";
     const OPERANDS: &'static str = "[OPTIONS] IMAGE [DESTINATION]";
     const DESCRIPTION: &'static str = "\
-Layers that came from a registry are sent as they came, so that their digests stay; others are compressed on the way, always \
-to the same bytes. What the registry has is not sent again, and what a neighbouring repository has is taken from there.";
+Layers that came from a registry are sent as they came, so that their digests stay, unless another format, a level or \
+--force-compression asks for other bytes; others are compressed on the way, always to the same bytes. What the registry has is not sent again, and what a neighbouring repository has is taken from there.";
     const EXAMPLES: &'static str = "\
 # To the registry in its name
 $ kelp push registry.example/team/app:1

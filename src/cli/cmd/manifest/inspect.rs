@@ -12,7 +12,7 @@ use crate::engine::options::PullOptions;
 /// Flags of `manifest inspect`.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// A list, an image, or an image on a registry
+    /// A list that is here, an image's id, or what the registry has under this name
     #[arg(value_name = "NAME")]
     pub(super) name: String,
     /// Read registry credentials from this file

@@ -34,7 +34,8 @@ pub(crate) struct PushArgs {
     /// Level of compression: 1 to 9 for gzip, 1 to 20 for zstd
     #[arg(long, value_name = "LEVEL")]
     pub(super) compression_level: Option<i32>,
-    /// Compress again what is compressed otherwise
+    /// true: compress all layers anew; false: none that is compressed already (default: those in another format than
+    /// --compression-format)
     #[arg(long, value_name = "BOOL")]
     pub(super) force_compression: Option<bool>,
     /// Credentials for the registry
