@@ -1,9 +1,7 @@
 //! The life of the container: start, end, what is recorded of it, restart, stop, removal.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Command, Stdio as ProcessStdio};
 use std::time::{Duration, Instant};
 
 use super::protocol::Reply;
@@ -15,8 +13,8 @@ use crate::network::ports::Listeners;
 use crate::runtime::init::{Descriptors, Stdio};
 use crate::runtime::launch::{Handles, Launched, Progress};
 use crate::runtime::fakes::Supervisor;
-use crate::runtime::plan::{Namespace, Root};
-use crate::runtime::{Failure, Step, cgroup, launch};
+use crate::runtime::plan::Namespace;
+use crate::runtime::{Failure, Served, Step, cgroup, launch};
 use crate::spec::container::RestartPolicy;
 use crate::spec::health::HealthAction;
 use crate::state::record::{ExitRecord, ProcessId, RunRecord, VERSION};
@@ -205,30 +203,12 @@ impl Monitor {
         Ok(self.supervisor.insert(supervisor))
     }
 
-    /// Starts the server of a FUSE root: this binary again, with the device as its input. It ends with the mount.
+    /// Starts the server of a FUSE root.
     fn serve_root(&self, launched: &Launched) -> Result<Option<i32>, StartError> {
-        let Root::Fuse { lower, upper, work, volatile, .. } = &self.start.plan.root else { return Ok(None) };
+        let Some(served) = Served::root_of(&self.start.plan) else { return Ok(None) };
         let Progress::Fuse(device) = launched.next()? else { return Err(Failure::lost(Step::Root).into()) };
-        let escaped = |path: &String| path.replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
-        let lower: Vec<String> = lower.iter().map(escaped).collect();
-        let mut options = format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), escaped(upper), escaped(work));
-        if *volatile {
-            options.push_str(",volatile");
-        }
-        if let Some(one) = &self.start.plan.process.one_id {
-            // Everything belongs to the one id there is; who it counts as belonging to is the supervisor's affair.
-            let (uid, gid) = (one.uid, one.gid);
-            let _ = write!(
-                options,
-                ",xattr_permissions=0,squash_to_uid={uid},squash_to_gid={gid},uidmapping=0:{uid}:1,gidmapping=0:{gid}:1"
-            );
-        }
-        let child = Command::new("/proc/self/exe")
-            .args(["overlay-mount", "--serve-stdin", "-o", &options, "/"])
-            .stdin(device)
-            .stdout(ProcessStdio::null())
-            .stderr(ProcessStdio::null())
-            .spawn()
+        let child = served
+            .start(device)
             .map_err(|error| StartError::Outside(format!("cannot start the file system server: {error}")))?;
         Ok(i32::try_from(child.id()).ok())
     }

@@ -212,6 +212,58 @@ pub fn record_at(dir: impl AsFd, name: &[u8], uid: u32, gid: u32) -> Result<(), 
     }
 }
 
+/// How files are given to somebody here. Whoever sets an owner on a file of an image goes by this, so that the same is
+/// recorded as would be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Giving {
+    /// In the inode.
+    Set,
+    /// In a record: one id is mapped.
+    Record,
+}
+
+impl Giving {
+    /// What this process's namespace allows.
+    pub fn here() -> Self {
+        if super::IdMap::is_single_here() { Self::Record } else { Self::Set }
+    }
+
+    /// Gives an open file or directory its owner and mode, whatever was set or recorded before. Type and device number
+    /// count where it stands for a device.
+    ///
+    /// # Errors
+    /// Those of fchown(2), fchmod(2) and of [`record`].
+    pub fn give(self, fd: impl AsFd, owner: Owner) -> Result<(), Errno> {
+        let fd = fd.as_fd();
+        let bits = owner.mode & 0o7777;
+        if self == Self::Set {
+            rfs::fchown(fd, Some(rfs::Uid::from_raw(owner.uid)), Some(rfs::Gid::from_raw(owner.gid)))?;
+            return rfs::fchmod(fd, rfs::Mode::from_raw_mode(bits));
+        }
+        let kind = rfs::fstat(fd)?.st_mode & S_IFMT;
+        let on_disk = on_disk_mode(bits, kind);
+        rfs::fchmod(fd, rfs::Mode::from_raw_mode(on_disk))?;
+        let owner = if owner.is_device() && kind == 0o100_000 { owner } else { Owner { mode: kind | bits, rdev: 0, ..owner } };
+        // What it counts as without a record needs none, so neither does the file system need to have them.
+        let plain = (owner.uid, owner.gid, owner.mode) == (0, 0, kind | on_disk);
+        if plain && recorded(fd).is_none() { Ok(()) } else { record(fd, owner) }
+    }
+
+    /// Gives a symbolic link, named pipe or socket to somebody.
+    ///
+    /// # Errors
+    /// Those of fchownat(2) and of [`record_at`].
+    pub fn give_at(self, dir: impl AsFd, name: &[u8], (uid, gid): (u32, u32)) -> Result<(), Errno> {
+        match self {
+            Self::Set => {
+                let (uid, gid) = (rfs::Uid::from_raw(uid), rfs::Gid::from_raw(gid));
+                rfs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+            }
+            Self::Record => record_at(dir, name, uid, gid),
+        }
+    }
+}
+
 /// Whether an attribute is one of ours: kept out of archives and layers.
 pub fn is_record(attribute: &[u8]) -> bool {
     attribute == OVERRIDE.as_bytes() || attribute.starts_with(LINK.as_bytes())

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio as ProcessStdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
@@ -25,10 +25,11 @@ use crate::runtime::fakes::Supervisor;
 use crate::runtime::init::{Descriptors, Stdio};
 use crate::runtime::launch::{Handles, Launched, Progress};
 use crate::runtime::plan::{Mount, Plan, Root, What, mounts};
-use crate::runtime::{Failure, Step, launch};
+use crate::runtime::{Failure, Served, Step, launch};
 use crate::spec::network::SlirpOptions;
 use crate::sys::mount::{self, attribute, flag};
 use crate::sys::{process, root};
+use crate::userns::owner::{self, Giving, Owner};
 
 /// The first argument that makes this binary the process beside a step.
 pub const ROLE: &str = "__step";
@@ -293,15 +294,25 @@ fn mount_of(bind: &Bind, dir: &Path, memory: &mut Memory<'_>, views: &mut Views)
             let path = memory.place()?;
             let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path).map_err(io)?;
             file.write_all(content).map_err(io)?;
-            own(&path, *uid, *gid)?;
-            file.set_permissions(std::fs::Permissions::from_mode(*mode)).map_err(io)?;
+            match Giving::here().give(&file, Owner { uid: *uid, gid: *gid, mode: *mode, rdev: 0 }) {
+                // Nor can it be recorded in memory before Linux 6.6: then it is the user's, as every program of the step is.
+                Ok(()) | Err(Errno::OPNOTSUPP) => {}
+                Err(errno) => return Err(errno),
+            }
             Ok(bound(&path, attribute::RDONLY))
         }
         BindSource::Socket { path, mode, uid, gid } => {
             let place = memory.place()?;
             forward(path, &place)?;
-            own(&place, *uid, *gid)?;
-            std::fs::set_permissions(&place, std::fs::Permissions::from_mode(*mode)).map_err(io)?;
+            // A socket's owner would be recorded in its directory, which is the image's. Every program of the step is the user.
+            let mode = match Giving::here() {
+                Giving::Set => {
+                    own(&place, *uid, *gid)?;
+                    *mode
+                }
+                Giving::Record => owner::on_disk_mode(*mode, 0),
+            };
+            std::fs::set_permissions(&place, std::fs::Permissions::from_mode(mode)).map_err(io)?;
             Ok(bound(&place, 0))
         }
     }
@@ -430,9 +441,11 @@ struct Outside {
 
 /// Serves and connects the container and lets its program go.
 fn start(orders: &Orders, launched: &Launched, helpers: &mut Vec<i32>) -> Result<Outside, Trouble> {
-    if let Root::Fuse { lower, upper, work, .. } = &orders.plan.root {
+    if let Some(served) = Served::root_of(&orders.plan) {
         let Progress::Fuse(device) = launched.next()? else { return Err(Failure::lost(Step::Root).into()) };
-        helpers.extend(serve_root(lower, upper, work, device)?);
+        let server = served.start(device);
+        let server = server.map_err(|error| Trouble::Outside(format!("cannot start the file system server: {error}")))?;
+        helpers.extend(i32::try_from(server.id()).ok());
     }
     let mut network = None;
     if let Some(options) = &orders.slirp {
@@ -484,18 +497,3 @@ fn settle(launched: &Launched, helpers: &mut Vec<i32>) -> Result<Option<Supervis
         }
     }
 }
-
-fn serve_root(lower: &[String], upper: &str, work: &str, device: OwnedFd) -> Result<Option<i32>, Trouble> {
-    let escaped = |path: &str| path.replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
-    let lower: Vec<String> = lower.iter().map(|path| escaped(path)).collect();
-    let options = format!("lowerdir={},upperdir={},workdir={},volatile", lower.join(":"), escaped(upper), escaped(work));
-    let child = Command::new("/proc/self/exe")
-        .args(["overlay-mount", "--serve-stdin", "-o", &options, "/"])
-        .stdin(device)
-        .stdout(ProcessStdio::null())
-        .stderr(ProcessStdio::null())
-        .spawn()
-        .map_err(|error| Trouble::Outside(format!("cannot start the file system server: {error}")))?;
-    Ok(i32::try_from(child.id()).ok())
-}
-
