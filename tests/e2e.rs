@@ -41,6 +41,7 @@ mod cli {
 mod build {
     mod elsewhere;
     mod everyday;
+    mod owners;
     mod safety;
     mod steps;
 }

@@ -17,5 +17,5 @@ mod terminal;
 pub use launch::{Launched, launch};
 pub use report::{Failure, Step};
 pub use rootfs::overlay;
-pub use server::Served;
+pub use server::{Served, ShownOwners};
 pub use terminal::set_size as set_terminal_size;

@@ -18,16 +18,28 @@ pub struct Served<'a> {
     pub upper: Option<(&'a str, &'a str)>,
     /// No syncing: for what is thrown away.
     pub volatile: bool,
-    /// Single-id mode: what the one id is called where it is mounted.
-    pub one: Option<(u32, u32)>,
+    /// Whose files are.
+    pub owners: ShownOwners,
+}
+
+/// Whose files are where they are mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShownOwners {
+    /// As stored.
+    Stored,
+    /// All are root's.
+    Root,
+    /// Single-id mode: the one id there is, which is called this. Who files count as belonging to is the affair of whoever
+    /// reads the records.
+    One(u32, u32),
 }
 
 impl<'a> Served<'a> {
     /// The root of a container; none when it is no file system over FUSE.
     pub fn root_of(plan: &'a Plan) -> Option<Self> {
         let Root::Fuse { lower, upper, work, volatile, .. } = &plan.root else { return None };
-        let one = plan.process.one_id.as_ref().map(|one| (one.uid, one.gid));
-        Some(Self { lower, upper: Some((upper, work)), volatile: *volatile, one })
+        let owners = plan.process.one_id.as_ref().map_or(ShownOwners::Stored, |one| ShownOwners::One(one.uid, one.gid));
+        Some(Self { lower, upper: Some((upper, work)), volatile: *volatile, owners })
     }
 
     /// Starts the server.
@@ -53,12 +65,15 @@ impl<'a> Served<'a> {
         if self.volatile {
             options.push_str(",volatile");
         }
-        if let Some((uid, gid)) = self.one {
-            // Everything belongs to the one id there is; who it counts as belonging to is the affair of whoever reads the records.
-            let _ = write!(
-                options,
-                ",xattr_permissions=0,squash_to_uid={uid},squash_to_gid={gid},uidmapping=0:{uid}:1,gidmapping=0:{gid}:1"
-            );
+        match self.owners {
+            ShownOwners::Stored => {}
+            ShownOwners::Root => options.push_str(",squash_to_root"),
+            ShownOwners::One(uid, gid) => {
+                let _ = write!(
+                    options,
+                    ",xattr_permissions=0,squash_to_uid={uid},squash_to_gid={gid},uidmapping=0:{uid}:1,gidmapping=0:{gid}:1"
+                );
+            }
         }
         options
     }

@@ -244,9 +244,11 @@ impl Giving {
         let on_disk = on_disk_mode(bits, kind);
         rfs::fchmod(fd, rfs::Mode::from_raw_mode(on_disk))?;
         let owner = if owner.is_device() && kind == 0o100_000 { owner } else { Owner { mode: kind | bits, rdev: 0, ..owner } };
-        // What it counts as without a record needs none, so neither does the file system need to have them.
-        let plain = (owner.uid, owner.gid, owner.mode) == (0, 0, kind | on_disk);
-        if plain && recorded(fd).is_none() { Ok(()) } else { record(fd, owner) }
+        match record(fd, owner) {
+            // Root's is what it counts as without a record.
+            Err(Errno::OPNOTSUPP) if (owner.uid, owner.gid, owner.mode) == (0, 0, kind | on_disk) => Ok(()),
+            other => other,
+        }
     }
 
     /// Gives a symbolic link, named pipe or socket to somebody.

@@ -264,6 +264,43 @@ fn volumes_and_copies_keep_owners() {
 }
 
 #[test]
+fn copies_are_whose_they_are_told_to_be() {
+    let make = "mkdir /d /h && echo x > /d/f && chown 7:8 /d /d/f && chmod 4755 /d/f && chmod 750 /d && ln -s f /d/m && chown -h 5:6 /d/m && touch /h/f && chown 9:9 /h /h/f";
+    let wanted = "drwxr-x--- 0/0 d1/\n-rwxr-xr-x 0/0 d1/f\nlrwxrwxrwx 0/0 d1/m\ndrwxr-x--- 7/8 d2/\n-rwsr-xr-x 7/8 d2/f\nlrwxrwxrwx 5/6 d2/m\n\
+        -rwsr-xr-x 7/8 f2\n-rwxr-xr-x 0/0 f3\ndrwxr-xr-x 0/0 h/\n-rwsr-xr-x 0/0 h/f\nlrwxrwxrwx 5/6 m2\nlrwxrwxrwx 0/0 m3";
+    for kelp in [Kelp::busybox(), single_busybox()] {
+        for name in ["a", "b"] {
+            kelp.run(["run", "--name", name, "--network", "none", "busybox", "sh", "-c", make]).success();
+        }
+        kelp.file("h/f", "h");
+        std::fs::set_permissions(kelp.work().join("h/f"), std::os::unix::fs::PermissionsExt::from_mode(0o4755)).unwrap();
+        std::fs::set_permissions(kelp.work().join("h"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let copies: [&[&str]; 7] = [
+            &["h", "b:/"], &["a:/d", "b:/d1"], &["-a", "a:/d", "b:/d2"], &["-a", "a:/d/m", "b:/m2"], &["a:/d/m", "b:/m3"], &["-a", "a:/d/f", "b:/f2"],
+            &["a:/d/f", "b:/f3"],
+        ];
+        for copy in copies {
+            kelp.ok(["cp"].iter().chain(copy).copied().collect::<Vec<_>>());
+        }
+        let mut lines: Vec<String> = Vec::new();
+        for path in ["d1/", "d1/f", "d1/m", "d2/", "d2/f", "d2/m", "f2", "f3", "h/", "h/f", "m2", "m3"] {
+            let shown = exported(&kelp, "b", &[path]);
+            lines.push(format!("{} {path}", shown.lines().next().unwrap_or_default()));
+        }
+        assert_eq!(lines.join("\n"), wanted);
+    }
+    // What leaves is the caller's, with no record, and runs as nobody else.
+    let kelp = single_busybox();
+    kelp.run(["run", "--name", "a", "--network", "none", "busybox", "sh", "-c", make]).success();
+    kelp.ok(["cp", "a:/d", "plain"]);
+    kelp.ok(["cp", "-a", "a:/d", "kept"]);
+    let mode = |path: &str| std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(kelp.work().join(path)).unwrap().permissions()) & 0o7777;
+    assert_eq!((mode("plain/f"), mode("kept/f")), (0o755, 0o755));
+    let recorded = |path: &str| rustix::fs::getxattr(kelp.work().join(path), "user.containers.override_stat", &mut [0; 64][..]).is_ok();
+    assert_eq!((recorded("plain"), recorded("plain/f"), recorded("kept/f")), (false, false, true));
+}
+
+#[test]
 fn a_file_of_the_host_is_left_alone() {
     let kelp = single_busybox();
     let file = kelp.file("mine", "");

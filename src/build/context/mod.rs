@@ -12,6 +12,7 @@ mod glob;
 mod hashes;
 mod ignore;
 mod mode;
+mod others;
 mod owner;
 pub(crate) mod path;
 mod place;

@@ -10,11 +10,11 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self as rfs, AtFlags, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps, XattrFlags};
+use rustix::fs::{self as rfs, AtFlags, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use crate::sys::copy::copy_file;
-use crate::sys::copy_tree::{attributes, replacing};
+use crate::sys::copy_tree::{copy_attributes, replacing};
 use crate::sys::root;
 use crate::userns::owner::{Giving, Owner, is_record};
 
@@ -320,7 +320,7 @@ impl Work<'_> {
         let (fd, at) = (full.fd.as_fd(), &full.path);
         self.give(fd, *owner, at)?;
         if let Some(from) = &full.attributes {
-            copy_attributes(from.as_fd(), fd).map_err(self.failed("copy attributes to", at))?;
+            copy_attributes(from.as_fd(), fd, &kept).map_err(self.failed("copy attributes to", at))?;
         }
         rfs::futimens(fd, times).map_err(self.failed("set times of", at))
     }
@@ -380,7 +380,7 @@ impl Work<'_> {
         self.done.bytes += copy_file(from.as_fd(), made.as_fd()).map_err(self.failed("write", at))?;
         self.give(&made, self.owner_of(entry), at)?;
         if self.how.keep_owners {
-            copy_attributes(from.as_fd(), made.as_fd()).map_err(self.failed("copy attributes to", at))?;
+            copy_attributes(from.as_fd(), made.as_fd(), &kept).map_err(self.failed("copy attributes to", at))?;
         }
         rfs::futimens(&made, &times(entry)).map_err(self.failed("set times of", at))
     }
@@ -399,18 +399,9 @@ impl Work<'_> {
     }
 }
 
-/// Copies extended attributes but for records of owners: a copy has its own.
-fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<(), Errno> {
-    for (name, value) in attributes(from)? {
-        if is_record(name.to_bytes()) {
-            continue;
-        }
-        match rfs::fsetxattr(to, &*name, &value, XattrFlags::empty()) {
-            Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM | Errno::NODATA) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
+/// Whether an attribute is copied: a copy has its own record of its owner.
+fn kept(attribute: &CStr) -> bool {
+    !is_record(attribute.to_bytes())
 }
 
 fn times(entry: &Entry<'_>) -> Timestamps {

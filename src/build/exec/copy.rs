@@ -78,7 +78,8 @@ fn hide(
     if depth > MAX_DEPTH {
         return Err(rustix::io::Errno::LOOP);
     }
-    crate::engine::build::like_root(to, Some(from))?;
+    // Whoever owns it on the host: here it is root's.
+    crate::engine::build::like_directory(to, from)?;
     let names: Vec<CString> = Dir::read_from(from)?
         .filter_map(|entry| Some(entry.ok()?.file_name().to_owned()))
         .filter(|name| !matches!(name.to_bytes(), b"." | b".."))

@@ -126,7 +126,11 @@ impl Mounts {
                 MountKind::Bind { source, .. } => {
                     let Some(origin) = origin else { continue };
                     let (layers, path) = stage.shown(origin, source, scratch, index)?;
-                    add(mount.read_only, BindSource::Layers { layers, path });
+                    let to_root = match origin {
+                        Origin::Context(context) => context.tree.has_others(source)?,
+                        Origin::Files(_) => false,
+                    };
+                    add(mount.read_only, BindSource::Layers { layers, path, to_root });
                 }
                 MountKind::Cache { source, .. } => {
                     let dir = cache(stage, (mount, id), origin.as_ref(), scratch, index, &mut held.caches)?;

@@ -58,6 +58,8 @@ pub enum BindSource {
         layers: Vec<PathBuf>,
         /// The part that is shown; links are followed inside.
         path: String,
+        /// All is shown as root's: files of the host that are not the user's.
+        to_root: bool,
     },
     /// A directory of a cache, changed by the step. No link is followed on the way to `path`: it is some step's work.
     Cache {
@@ -276,8 +278,12 @@ fn mount_of(bind: &Bind, dir: &Path, memory: &mut Memory<'_>, views: &mut Views)
         mount
     };
     match &bind.source {
-        BindSource::Layers { layers, path } => {
-            let source = shown(layers, path, bind.read_only, dir, views)?;
+        BindSource::Layers { layers, path, to_root } => {
+            let source = match shown(layers, path, bind.read_only, dir, views, *to_root) {
+                // Without FUSE they are nobody's.
+                Err(_) if *to_root => shown(layers, path, bind.read_only, &dir.join("plain"), views, false)?,
+                other => other?,
+            };
             Ok(bound(&source, set))
         }
         BindSource::Cache { dir, .. } => Ok(bound(dir, set | attribute::NODEV)),
@@ -299,6 +305,9 @@ fn mount_of(bind: &Bind, dir: &Path, memory: &mut Memory<'_>, views: &mut Views)
                 Ok(()) | Err(Errno::OPNOTSUPP) => {}
                 Err(errno) => return Err(errno),
             }
+            // As it was asked for, to be seen: nobody else gets at it. Who believes to be its group is the user, too.
+            let own = if Giving::here() == Giving::Record { 0o400 } else { 0 };
+            file.set_permissions(std::fs::Permissions::from_mode(*mode | own)).map_err(io)?;
             Ok(bound(&path, attribute::RDONLY))
         }
         BindSource::Socket { path, mode, uid, gid } => {
@@ -331,17 +340,24 @@ struct Views {
 }
 
 /// Mounts layers on a directory below `dir` and returns the path at which `path` inside them is to be found.
-fn shown(layers: &[PathBuf], path: &str, read_only: bool, dir: &Path, views: &mut Views) -> Result<PathBuf, Errno> {
+fn shown(
+    layers: &[PathBuf],
+    path: &str,
+    read_only: bool,
+    dir: &Path,
+    views: &mut Views,
+    to_root: bool,
+) -> Result<PathBuf, Errno> {
     let place = dir.join("merged");
     make_dir(&place)?;
     let fd = match (layers, read_only) {
-        (_, read_only) if views.fuse && (layers.len() > 1 || !read_only) => {
+        (_, read_only) if to_root || views.fuse && (layers.len() > 1 || !read_only) => {
             let upper = (!read_only).then(|| (dir.join("upper"), dir.join("work")));
             for part in upper.iter().flat_map(|(upper, work)| [upper, work]) {
                 make_dir(part)?;
             }
             let upper = upper.as_ref().map(|(upper, work)| (upper.as_path(), work.as_path()));
-            let view = View::fuse(layers, upper, &place).map_err(|_| Errno::IO)?;
+            let view = View::fuse(layers, upper, &place, to_root).map_err(|_| Errno::IO)?;
             let root = rustix::io::fcntl_dupfd_cloexec(view.root(), 3)?;
             views.kept.push(view);
             root

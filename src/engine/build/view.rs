@@ -7,12 +7,12 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::engine::container::driver::Driver;
 use crate::engine::Error;
-use crate::runtime::Served;
+use crate::runtime::{Served, ShownOwners};
 use crate::sys::copy_tree::attributes;
 use crate::sys::mount::{self, flag};
 use crate::userns::IdMap;
@@ -57,7 +57,7 @@ impl View {
             ([], _) => Self::plain(at(place)?),
             ([one], _) => Self::plain(at(one)?),
             (_, Driver::Overlay) => Self::mounted(read_only(layers, place).map_err(failed(place))?, place),
-            (_, Driver::Fuse) => Self::fuse(layers, None, place)?,
+            (_, Driver::Fuse) => Self::fuse(layers, None, place, false)?,
         };
         // Also when their user has more ids by now.
         view.recorded = IdMap::is_single_here() || layers.iter().any(|layer| are_recorded(layer));
@@ -95,11 +95,12 @@ impl View {
                 let root = crate::runtime::overlay(&lower, &text(upper), &text(work), &text(place), true).map_err(failed(place))?;
                 Ok(Self::mounted(root, place))
             }
-            Driver::Fuse => Self::fuse(layers, Some((upper, work)), place),
+            Driver::Fuse => Self::fuse(layers, Some((upper, work)), place, false),
         }
     }
 
-    pub(super) fn fuse(layers: &[PathBuf], upper: Option<(&Path, &Path)>, place: &Path) -> Result<Self, Error> {
+    /// Over FUSE; `to_root` shows everything as root's.
+    pub(super) fn fuse(layers: &[PathBuf], upper: Option<(&Path, &Path)>, place: &Path, to_root: bool) -> Result<Self, Error> {
         let text = |path: &Path| path.display().to_string();
         let lower: Vec<String> = layers.iter().rev().map(|layer| text(layer)).collect();
         let upper = upper.map(|(upper, work)| (text(upper), text(work)));
@@ -109,7 +110,12 @@ impl View {
         let data = CString::new(data).map_err(|_| failed(place)(Errno::INVAL))?;
         let target = rustix::fs::open(place, DIR, Mode::empty()).map_err(failed(place))?;
         mount::mount(c"kelp", target.as_fd(), c"fuse.kelp", flag::NODEV, &data).map_err(failed(place))?;
-        let server = Served { lower: &lower, upper, volatile: upper.is_some(), one: IdMap::is_single_here().then_some((0, 0)) }
+        let owners = match (IdMap::is_single_here(), to_root) {
+            (true, _) => ShownOwners::One(0, 0),
+            (false, true) => ShownOwners::Root,
+            (false, false) => ShownOwners::Stored,
+        };
+        let server = Served { lower: &lower, upper, volatile: upper.is_some(), owners }
             .start(device)
             .map_err(|error| Error::Storage(format!("cannot start the file system server: {error}")))?;
         let root = rustix::fs::open(place, DIR, Mode::empty()).map_err(failed(place))?;
@@ -179,12 +185,8 @@ pub(in crate::engine) fn read_only(layers: &[PathBuf], place: &Path) -> Result<O
 /// # Errors
 /// When the system refuses.
 pub fn like_root(dir: BorrowedFd<'_>, below: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
-    use rustix::fs::{Gid, Timespec, Timestamps, Uid, XattrFlags};
-    // No default ACL of the home directory may seep into an image.
-    for acl in ["system.posix_acl_default", "system.posix_acl_access"] {
-        rustix::fs::fremovexattr(dir, acl).ok();
-    }
     let Some(below) = below else {
+        without_acl(dir);
         rustix::fs::fchmod(dir, Mode::from_raw_mode(0o755))?;
         // That owners are recorded in it; where there are no such attributes they are not.
         if IdMap::is_single_here() {
@@ -194,16 +196,33 @@ pub fn like_root(dir: BorrowedFd<'_>, below: Option<BorrowedFd<'_>>) -> Result<(
     };
     let stat = rustix::fs::fstat(below)?;
     rustix::fs::fchown(dir, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
-    rustix::fs::fchmod(dir, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
     // Its own record, and those of the links in it, whose directory this stands for.
     let readable = rustix::fs::openat(below, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     for (name, value) in attributes(&readable)?.into_iter().filter(|(name, _)| owner::is_record(name.to_bytes())) {
         rustix::fs::fsetxattr(dir, &*name, &value, XattrFlags::empty())?;
     }
-    let time = |sec: i64, nsec| Timespec { tv_sec: sec, tv_nsec: nsec };
+    like_directory(dir, below)
+}
+
+/// Gives a directory permissions and times of another.
+///
+/// # Errors
+/// When the system refuses.
+pub fn like_directory(dir: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<(), Errno> {
+    without_acl(dir);
+    let stat = rustix::fs::fstat(other)?;
+    rustix::fs::fchmod(dir, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+    let time = |sec: i64, nsec| Timespec { tv_sec: sec, tv_nsec: i64::try_from(nsec).unwrap_or(0) };
     let times = Timestamps {
-        last_access: time(stat.st_atime, i64::try_from(stat.st_atime_nsec).unwrap_or(0)),
-        last_modification: time(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
     };
     rustix::fs::futimens(dir, &times)
+}
+
+/// No default ACL of the home directory may seep into an image.
+fn without_acl(dir: BorrowedFd<'_>) {
+    for acl in ["system.posix_acl_default", "system.posix_acl_access"] {
+        rustix::fs::fremovexattr(dir, acl).ok();
+    }
 }

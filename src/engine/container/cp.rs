@@ -3,24 +3,25 @@
 //! docker's rules for what lands where. Inside a container every path is resolved in its root by descriptor; below the
 //! object named nothing is followed, so a container that swaps its paths meanwhile gets its own files and no others.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io::{BufReader, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::inside::{self, Inside, View};
 use crate::userns::IdMap;
+use crate::userns::owner::{self, Giving};
 use crate::engine::options::CopyOptions;
 use crate::engine::{Engine, Error};
 use crate::image::archive::tarw::{TarWriter, TreeOptions};
 use crate::image::packed;
 use crate::image::unpack::{Owners, UnpackOptions, Whiteouts};
 use crate::state::Containers;
-use crate::sys::copy_tree::{CopyError, Owner, TreeCopy};
+use crate::sys::copy_tree::{CopyError, Owner, Records, TreeCopy};
 use crate::sys::{mounted, root};
 use crate::sys::tree::remove_tree;
 
@@ -115,7 +116,50 @@ pub fn copy(
         (Side::Host, true) => Owner::Keep { uid: 0, gid: 0 },
     };
     let target = Target::open(side, to.path(), &to.shown())?;
-    place(&source, &target, owner, options.overwrite)
+    let recorded = Recorded {
+        unrecorded: match &here {
+            Side::Inside(inside) => inside.inside_ids(0, 0),
+            Side::Host => (0, 0),
+        },
+    };
+    let records = IdMap::is_single_here().then_some(&recorded as &dyn Records);
+    place(&source, &target, owner, records, options.overwrite)
+}
+
+/// Owners in single-id mode.
+struct Recorded {
+    /// Whom what the user owns is owned by where nothing is recorded.
+    unrecorded: (u32, u32),
+}
+
+impl Records for Recorded {
+    fn find(&self, dir: BorrowedFd<'_>, name: &CStr, handle: BorrowedFd<'_>, stat: &Stat) -> (u32, u32, u32) {
+        let found = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile | FileType::Directory => owner::find(handle, stat),
+            _ => owner::find_at(dir, name.to_bytes()).map(|owner| owner::Owner { mode: stat.st_mode, ..owner }),
+        };
+        let (uid, gid) = (if stat.st_uid == 0 { self.unrecorded.0 } else { stat.st_uid }, if stat.st_gid == 0 { self.unrecorded.1 } else { stat.st_gid });
+        found.map_or((uid, gid, stat.st_mode), |owner| (owner.uid, owner.gid, owner.mode))
+    }
+
+    fn give(&self, made: BorrowedFd<'_>, from: BorrowedFd<'_>, (uid, gid): (u32, u32), bits: u32) -> Result<(), Errno> {
+        let device = rustix::fs::fstat(from).ok().and_then(|stat| owner::find(from, &stat)).filter(owner::Owner::is_device);
+        let (kind, rdev) = device.map_or((0, 0), |owner| (owner.mode & !0o7777, owner.rdev));
+        unless_impossible(Giving::Record.give(made, owner::Owner { uid, gid, mode: kind | bits, rdev }))
+    }
+
+    fn give_at(&self, dir: BorrowedFd<'_>, name: &CStr, owner: (u32, u32)) -> Result<(), Errno> {
+        unless_impossible(Giving::Record.give_at(dir, name.to_bytes(), owner))
+    }
+
+    fn is_record(&self, attribute: &[u8]) -> bool {
+        owner::is_record(attribute)
+    }
+}
+
+/// In a file system that has no such attributes (memory, before Linux 6.6) everything is the user's.
+fn unless_impossible(result: Result<(), Errno>) -> Result<(), Errno> {
+    if result == Err(Errno::OPNOTSUPP) { Ok(()) } else { result }
 }
 
 /// A checked end of the copy.
@@ -320,19 +364,26 @@ fn no_such(shown: &str, errno: Errno) -> Error {
 }
 
 /// docker's table of what lands where.
-fn place(source: &Source, target: &Target, owner: Owner, overwrite: bool) -> Result<CopyReport, Error> {
+fn place(
+    source: &Source,
+    target: &Target,
+    owner: Owner,
+    records: Option<&dyn Records>,
+    overwrite: bool,
+) -> Result<CopyReport, Error> {
     let failed = |error: CopyError| Error::Io {
         action: "copy",
         path: format!("{}: {} {}", source.shown, error.action, error.path.display()).into(),
         source: error.source,
     };
-    let mut copy = TreeCopy::new(target.dir.as_fd(), owner);
+    let mut copy = TreeCopy::new(target.dir.as_fd(), owner).recording(records);
+    let place = (source.parent.as_ref().unwrap_or(&source.handle).as_fd(), source.name.as_c_str());
     match (&target.name, source.dir) {
         // The contents of a directory into one that exists.
         (None, true) if source.contents => copy.contents(source.handle.as_fd(), false).map_err(failed)?,
         (None, _) => {
             make_way(&target.dir, &source.name, source.dir, overwrite, &target.shown)?;
-            copy.object(&source.handle, &source.name).map_err(failed)?;
+            copy.object(&source.handle, place, &source.name).map_err(failed)?;
         }
         (Some(_), false) if target.slash && !target.exists => {
             return Err(Error::not_found("directory", &target.shown));
@@ -347,7 +398,7 @@ fn place(source: &Source, target: &Target, owner: Owner, overwrite: bool) -> Res
         }
         (Some(name), _) => {
             make_way(&target.dir, name, source.dir, overwrite, &target.shown)?;
-            copy.object(&source.handle, name).map_err(failed)?;
+            copy.object(&source.handle, place, name).map_err(failed)?;
         }
     }
     let done = copy.finish();
