@@ -542,7 +542,7 @@ mod tests {
             let named = Named::Host(append(&self.base.join("src"), Path::new(from)));
             let source = Source::open(&Side::Host, &named, options)?;
             let target = Target::open(&Side::Inside(inside), &append(Path::new(""), Path::new(to)), to)?;
-            place(&source, &target, Owner::Caller, options.overwrite)
+            place(&source, &target, Owner::Caller, None, options.overwrite)
         }
 
         fn read(&self, path: &str) -> String {
