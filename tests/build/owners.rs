@@ -60,10 +60,8 @@ FROM busybox AS base
 RUN echo dan:x:1000:1000::/:/bin/sh >> /etc/passwd && echo dan:x:1000: >> /etc/group && echo staff:x:50: >> /etc/group && mkdir /t
 ";
 
-#[test]
-fn copied_and_added_files_are_whose_they_should_be() {
-    needs!("userns", "busybox");
-    let dockerfile = format!("{BASE}\
+/// Every way to set an owner.
+const COPIES: &str = "\
 FROM base AS one
 RUN mkdir /d && echo x > /d/f && chown 7:8 /d/f && ln -s f /d/m && chown -h 5:6 /d/m && mkdir /d/s && chown 3:4 /d/s && \\
     echo u > /d/u && chown 3:3 /d/u && chmod 4755 /d/u && mkfifo /d/p && chown 11:12 /d/p
@@ -87,8 +85,9 @@ COPY --chown=dan <<EOF /t/inline
 text
 EOF
 RUN mkdir /t/run && chown 1000 /t/run && mkdir /t/run/below && touch /t/run/below/f && echo more >> /t/named/f
-");
-    let expected = "\
+";
+
+const LISTED: &str = "\
 drwxr-xr-x 1000/50 linked/
 -rwx------ 1000/50 linked/u
 drwxr-xr-x 0/0 t/
@@ -147,23 +146,32 @@ drwxr-xr-x 3/4 t/twice/s/
 -rw-r--r-- 7/8 t/twice/u
 drwxr-xr-x 0/0 t/work/
 -rw-r--r-- 1000/1000 t/work/f";
+
+/// What [`COPIES`] copies: modes, a link, a pipe, an archive with owners of its own.
+fn copies_context(kelp: &Kelp) {
+    write(kelp, &[("Dockerfile", &format!("{BASE}{COPIES}")), ("c/f", "f\n"), ("f", "f\n"), ("pack/in", "in\n"), ("pack/dir/.keep", "")]);
+    let ctx = kelp.work().join("ctx");
+    let mode = |path: &str, mode| fs::set_permissions(ctx.join(path), PermissionsExt::from_mode(mode)).unwrap();
+    fs::remove_file(ctx.join("pack/dir/.keep")).unwrap();
+    for (path, bits) in [("c", 0o755), ("c/f", 0o4755), ("f", 0o644), ("pack/in", 0o4755), ("pack/dir", 0o755)] {
+        mode(path, bits);
+    }
+    symlink("f", ctx.join("c/l")).unwrap();
+    symlink("in", ctx.join("pack/link")).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, ctx.join("c/p"), rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o644), 0).unwrap();
+    mode("c/p", 0o644);
+    let args = ["--owner=33", "--group=44", "--mtime=@1", "--sort=name", "-C", "pack", "-czf", "pack.tgz", "dir", "in", "link"];
+    assert!(std::process::Command::new("tar").args(args).current_dir(&ctx).status().unwrap().success());
+}
+
+#[test]
+fn copied_and_added_files_are_whose_they_should_be() {
+    needs!("userns", "busybox");
     let mut images = Vec::new();
     for (single, driver) in ways() {
         let kelp = user(single);
-        write(&kelp, &[("Dockerfile", &dockerfile), ("c/f", "f\n"), ("f", "f\n"), ("pack/in", "in\n"), ("pack/dir/.keep", "")]);
-        let ctx = kelp.work().join("ctx");
-        let mode = |path: &str, mode| fs::set_permissions(ctx.join(path), PermissionsExt::from_mode(mode)).unwrap();
-        fs::remove_file(ctx.join("pack/dir/.keep")).unwrap();
-        for (path, bits) in [("c", 0o755), ("c/f", 0o4755), ("f", 0o644), ("pack/in", 0o4755), ("pack/dir", 0o755)] {
-            mode(path, bits);
-        }
-        symlink("f", ctx.join("c/l")).unwrap();
-        symlink("in", ctx.join("pack/link")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, ctx.join("c/p"), rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o644), 0).unwrap();
-        mode("c/p", 0o644);
-        let args = ["--owner=33", "--group=44", "--mtime=@1", "--sort=name", "-C", "pack", "-czf", "pack.tgz", "dir", "in", "link"];
-        assert!(std::process::Command::new("tar").args(args).current_dir(&ctx).status().unwrap().success());
-        assert_eq!(listed(&kelp, driver).join("\n"), expected, "one id: {single}, {driver}");
+        copies_context(&kelp);
+        assert_eq!(listed(&kelp, driver).join("\n"), LISTED, "one id: {single}, {driver}");
         // What programs see is the same as what is exported.
         if single {
             build(&kelp, driver, &["-q", "-t", "made"]).success();
