@@ -20,6 +20,8 @@ pub struct Served<'a> {
     pub volatile: bool,
     /// Whose files are.
     pub owners: ShownOwners,
+    /// It ends with the thread that starts it: it is in the mount namespace of that, and would keep the mount.
+    pub with_parent: bool,
 }
 
 /// Whose files are where they are mounted.
@@ -39,7 +41,7 @@ impl<'a> Served<'a> {
     pub fn root_of(plan: &'a Plan) -> Option<Self> {
         let Root::Fuse { lower, upper, work, volatile, .. } = &plan.root else { return None };
         let owners = plan.process.one_id.as_ref().map_or(ShownOwners::Stored, |one| ShownOwners::One(one.uid, one.gid));
-        Some(Self { lower, upper: Some((upper, work)), volatile: *volatile, owners })
+        Some(Self { lower, upper: Some((upper, work)), volatile: *volatile, owners, with_parent: false })
     }
 
     /// Starts the server.
@@ -48,7 +50,9 @@ impl<'a> Served<'a> {
     /// When there can be no process.
     pub fn start(&self, device: OwnedFd) -> io::Result<Child> {
         Command::new("/proc/self/exe")
-            .args(["overlay-mount", "--serve-stdin", "-o", &self.options(), "/"])
+            .args(["overlay-mount", "--serve-stdin"])
+            .args(self.with_parent.then_some("--with-parent"))
+            .args(["-o", &self.options(), "/"])
             .stdin(device)
             .stdout(Stdio::null())
             .stderr(Stdio::null())

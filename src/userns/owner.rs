@@ -4,11 +4,13 @@
 //!
 //! [`effective`] is what an entry counts as: for commit, push, export, cp, diff, and for programs that ask.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::fs::{self as rfs, AtFlags, FileType, OFlags, Stat, XattrFlags};
 use rustix::io::Errno;
+
+use crate::sys::copy_tree::Records;
 
 /// The attribute of files and directories.
 pub const OVERRIDE: &str = "user.containers.override_stat";
@@ -264,6 +266,43 @@ impl Giving {
             Self::Record => record_at(dir, name, uid, gid),
         }
     }
+}
+
+/// Trees with recorded owners, for [`crate::sys::copy_tree`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Recorded {
+    /// Whom what the user owns is owned by where nothing is recorded.
+    pub unrecorded: (u32, u32),
+}
+
+impl Records for Recorded {
+    fn find(&self, dir: BorrowedFd<'_>, name: &CStr, handle: BorrowedFd<'_>, stat: &Stat) -> (u32, u32, u32) {
+        let found = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile | FileType::Directory => find(handle, stat),
+            _ => find_at(dir, name.to_bytes()).map(|owner| Owner { mode: stat.st_mode, ..owner }),
+        };
+        let (uid, gid) = (if stat.st_uid == 0 { self.unrecorded.0 } else { stat.st_uid }, if stat.st_gid == 0 { self.unrecorded.1 } else { stat.st_gid });
+        found.map_or((uid, gid, stat.st_mode), |owner| (owner.uid, owner.gid, owner.mode))
+    }
+
+    fn give(&self, made: BorrowedFd<'_>, from: BorrowedFd<'_>, (uid, gid): (u32, u32), bits: u32) -> Result<(), Errno> {
+        let device = rfs::fstat(from).ok().and_then(|stat| find(from, &stat)).filter(Owner::is_device);
+        let (kind, rdev) = device.map_or((0, 0), |owner| (owner.mode & !0o7777, owner.rdev));
+        unless_impossible(Giving::Record.give(made, Owner { uid, gid, mode: kind | bits, rdev }))
+    }
+
+    fn give_at(&self, dir: BorrowedFd<'_>, name: &CStr, owner: (u32, u32)) -> Result<(), Errno> {
+        unless_impossible(Giving::Record.give_at(dir, name.to_bytes(), owner))
+    }
+
+    fn is_record(&self, attribute: &[u8]) -> bool {
+        is_record(attribute)
+    }
+}
+
+/// In a file system that has no such attributes (memory, before Linux 6.6) everything is the user's.
+fn unless_impossible(result: Result<(), Errno>) -> Result<(), Errno> {
+    if result == Err(Errno::OPNOTSUPP) { Ok(()) } else { result }
 }
 
 /// Whether an attribute is one of ours: kept out of archives and layers.

@@ -163,6 +163,14 @@ fn images_of_single_id_mode_are_right_with_many_ids() {
         .success()
         .stderr_has("in a build 5:6 4711");
     kelp.run(["run", "--rm", "--network", "none", "built", "stat", "-c", "%u:%g", "/f"]).success().stdout("5:6");
+    // Copied from there, into a directory and over a file of there.
+    let text = "FROM made AS first\nFROM made\nCOPY --from=first /f /copied\nCOPY --from=first /f /d/f\nCOPY --chown=9:9 Dockerfile /f\nRUN touch /d/by-run\n\
+        COPY --from=first --chown=21:22 /d /d2\nRUN mkdir /x && chown 3:3 /x\nCOPY --chown=4:4 Dockerfile /x/y\n";
+    kelp.file("Dockerfile", text);
+    kelp.run([OsStr::new("build"), OsStr::new("-q"), OsStr::new("-t"), OsStr::new("built"), file.parent().unwrap().as_os_str()]).success();
+    kelp.run(["run", "--rm", "--network", "none", "built", "stat", "-c", "%n %u:%g %a", "/copied", "/d", "/d/f", "/f", "/d/by-run", "/d2", "/x", "/x/y"])
+        .success()
+        .stdout("/copied 5:6 4711\n/d 7:8 755\n/d/f 5:6 4711\n/f 9:9 644\n/d/by-run 0:0 644\n/d2 21:22 755\n/x 3:3 755\n/x/y 4:4 644");
 }
 
 /// A command that ends leaves processes in its namespace for a moment; what comes then may find it, or no longer.

@@ -288,7 +288,7 @@ fn cache(
 fn fill(stage: &Stage<'_>, origin: &Origin, source: &str, scratch: &Scratch, to: &Path, index: usize) -> Result<(), Failure> {
     let (layers, path) = stage.shown(origin, source, scratch, index)?;
     let place = scratch.subdir(&format!("first{index}"))?;
-    let view = crate::engine::build::View::read_only(&layers, &place, stage.build.sandbox.driver())?;
+    let view = crate::engine::build::View::read_only(&layers, &place, stage.build.sandbox.driver(&layers)?)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let from = root::open(view.root(), Path::new(&path), flags).map_err(|errno| Error::io("open", &path)(errno.into()))?;
     let to_fd = File::open(to).map_err(Error::io("open", to))?;

@@ -162,13 +162,14 @@ impl Build<'_> {
     /// A view of layers to be changed by a step.
     pub(super) fn writable(&self, scratch: &Scratch, below: &[LayerRef]) -> Result<View, Error> {
         let (work, merged) = (scratch.subdir("work")?, scratch.subdir("merged")?);
-        View::writable(&self.paths(below)?, &scratch.upper(), &work, &merged, self.sandbox.driver())
+        let below = self.paths(below)?;
+        View::writable(&below, &scratch.upper(), &work, &merged, self.sandbox.driver(&below)?)
     }
 
     /// A view of layers to be read.
     pub(in crate::build) fn readable(&self, scratch: &Scratch, name: &str, layers: &[LayerRef]) -> Result<View, Failure> {
         let place = scratch.subdir(name)?;
-        self.steadily(layers, |paths| Ok(View::read_only(paths, &place, self.sandbox.driver())?))
+        self.steadily(layers, |paths| Ok(View::read_only(paths, &place, self.sandbox.driver(paths)?)?))
     }
 }
 

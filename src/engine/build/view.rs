@@ -115,7 +115,7 @@ impl View {
             (false, true) => ShownOwners::Root,
             (false, false) => ShownOwners::Stored,
         };
-        let server = Served { lower: &lower, upper, volatile: upper.is_some(), owners }
+        let server = Served { lower: &lower, upper, volatile: upper.is_some(), owners, with_parent: true }
             .start(device)
             .map_err(|error| Error::Storage(format!("cannot start the file system server: {error}")))?;
         let root = rustix::fs::open(place, DIR, Mode::empty()).map_err(failed(place))?;

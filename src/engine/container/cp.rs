@@ -3,18 +3,18 @@
 //! docker's rules for what lands where. Inside a container every path is resolved in its root by descriptor; below the
 //! object named nothing is followed, so a container that swaps its paths meanwhile gets its own files and no others.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::io::{BufReader, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::inside::{self, Inside, View};
 use crate::userns::IdMap;
-use crate::userns::owner::{self, Giving};
+use crate::userns::owner::Recorded;
 use crate::engine::options::CopyOptions;
 use crate::engine::{Engine, Error};
 use crate::image::archive::tarw::{TarWriter, TreeOptions};
@@ -124,42 +124,6 @@ pub fn copy(
     };
     let records = IdMap::is_single_here().then_some(&recorded as &dyn Records);
     place(&source, &target, owner, records, options.overwrite)
-}
-
-/// Owners in single-id mode.
-struct Recorded {
-    /// Whom what the user owns is owned by where nothing is recorded.
-    unrecorded: (u32, u32),
-}
-
-impl Records for Recorded {
-    fn find(&self, dir: BorrowedFd<'_>, name: &CStr, handle: BorrowedFd<'_>, stat: &Stat) -> (u32, u32, u32) {
-        let found = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile | FileType::Directory => owner::find(handle, stat),
-            _ => owner::find_at(dir, name.to_bytes()).map(|owner| owner::Owner { mode: stat.st_mode, ..owner }),
-        };
-        let (uid, gid) = (if stat.st_uid == 0 { self.unrecorded.0 } else { stat.st_uid }, if stat.st_gid == 0 { self.unrecorded.1 } else { stat.st_gid });
-        found.map_or((uid, gid, stat.st_mode), |owner| (owner.uid, owner.gid, owner.mode))
-    }
-
-    fn give(&self, made: BorrowedFd<'_>, from: BorrowedFd<'_>, (uid, gid): (u32, u32), bits: u32) -> Result<(), Errno> {
-        let device = rustix::fs::fstat(from).ok().and_then(|stat| owner::find(from, &stat)).filter(owner::Owner::is_device);
-        let (kind, rdev) = device.map_or((0, 0), |owner| (owner.mode & !0o7777, owner.rdev));
-        unless_impossible(Giving::Record.give(made, owner::Owner { uid, gid, mode: kind | bits, rdev }))
-    }
-
-    fn give_at(&self, dir: BorrowedFd<'_>, name: &CStr, owner: (u32, u32)) -> Result<(), Errno> {
-        unless_impossible(Giving::Record.give_at(dir, name.to_bytes(), owner))
-    }
-
-    fn is_record(&self, attribute: &[u8]) -> bool {
-        owner::is_record(attribute)
-    }
-}
-
-/// In a file system that has no such attributes (memory, before Linux 6.6) everything is the user's.
-fn unless_impossible(result: Result<(), Errno>) -> Result<(), Errno> {
-    if result == Err(Errno::OPNOTSUPP) { Ok(()) } else { result }
 }
 
 /// A checked end of the copy.
