@@ -172,6 +172,13 @@ fn copied_and_added_files_are_whose_they_should_be() {
         let kelp = user(single);
         copies_context(&kelp);
         assert_eq!(listed(&kelp, driver).join("\n"), LISTED, "one id: {single}, {driver}");
+        // In a directory of the caller they are his, as he makes them himself.
+        build(&kelp, driver, &["-o", "type=local,dest=out"]).success();
+        for (path, bits) in [("out/t/named/u", 0o755), ("out/linked/u", 0o700), ("out/t/packed/in", 0o755)] {
+            let path = kelp.work().join(path);
+            let recorded = rustix::fs::getxattr(&path, "user.containers.override_stat", &mut [0; 64][..]).is_ok();
+            assert_eq!((fs::metadata(&path).unwrap().permissions().mode() & 0o7777, recorded), (bits, false), "one id: {single}, {driver}");
+        }
         // What programs see is the same as what is exported.
         if single {
             build(&kelp, driver, &["-q", "-t", "made"]).success();

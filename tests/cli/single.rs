@@ -171,6 +171,22 @@ fn images_of_single_id_mode_are_right_with_many_ids() {
     kelp.run(["run", "--rm", "--network", "none", "built", "stat", "-c", "%n %u:%g %a", "/copied", "/d", "/d/f", "/f", "/d/by-run", "/d2", "/x", "/x/y"])
         .success()
         .stdout("/copied 5:6 4711\n/d 7:8 755\n/d/f 5:6 4711\n/f 9:9 644\n/d/by-run 0:0 644\n/d2 21:22 755\n/x 3:3 755\n/x/y 4:4 644");
+    let (tar, ctx) = (kelp.work().join("built.tar"), file.parent().unwrap().display().to_string());
+    kelp.run(["build", "-q", "-o", &format!("type=tar,dest={}", tar.display()), &ctx]).success();
+    let shown = kelp.tool("/bin/busybox", ["tar", "tvf", tar.to_str().unwrap()]).output().success().text();
+    for line in ["-rws--x--x 5/6 copied", "drwxr-xr-x 7/8 d/", "-rw-r--r-- 9/9 f", "drwxr-xr-x 21/22 d2/", "drwxr-xr-x 3/3 x/", "-rw-r--r-- 4/4 x/y"] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let found = shown.lines().any(|shown| {
+            let shown: Vec<&str> = shown.split_whitespace().collect();
+            shown.len() > 5 && [shown[0], shown[1], shown[5]] == words[..]
+        });
+        assert!(found, "{line} in {shown}");
+    }
+    // Elsewhere, where nothing is recorded.
+    kelp.ok(["save", "-o", tar.to_str().unwrap(), "built"]);
+    let other = Kelp::new();
+    other.load(&tar);
+    other.run(["run", "--rm", "--network", "none", "built", "stat", "-c", "%n %u:%g", "/copied", "/d", "/d/f", "/x"]).success().stdout("/copied 5:6\n/d 7:8\n/d/f 5:6\n/x 3:3");
 }
 
 /// A command that ends leaves processes in its namespace for a moment; what comes then may find it, or no longer.
