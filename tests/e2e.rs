@@ -47,6 +47,7 @@ mod build {
     mod elsewhere;
     mod everyday;
     mod names;
+    mod owners;
     mod safety;
     mod steps;
 }

@@ -555,7 +555,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__build)
-            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --attest --compress --builder --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --call --help"
+            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --attest --compress --builder --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --fake-ids --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --call --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -749,6 +749,10 @@ _kelp() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --fake-ids)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --shm-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -887,7 +891,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__builder__subcmd__build)
-            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --attest --compress --builder --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --call --help"
+            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --attest --compress --builder --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --fake-ids --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --call --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1078,6 +1082,10 @@ _kelp() {
                     return 0
                     ;;
                 --ulimit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fake-ids)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1267,7 +1275,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__buildx__subcmd__build)
-            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --attest --compress --builder --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --call --help"
+            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --attest --compress --builder --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --fake-ids --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --call --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1458,6 +1466,10 @@ _kelp() {
                     return 0
                     ;;
                 --ulimit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fake-ids)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3837,7 +3849,7 @@ _kelp() {
             return 0
             ;;
         kelp__subcmd__image__subcmd__build)
-            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --attest --compress --builder --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --call --help"
+            opts="-f -t -o -v -m -c -q -h --file --build-arg --build-arg-file --build-context --ignorefile --target --secret --ssh --pull --pull-always --pull-never --tag --output --load --push --manifest --label --annotation --env --unsetenv --unsetlabel --format --squash --squash-all --layers --omit-history --timestamp --source-date-epoch --rewrite-timestamp --iidfile --metadata-file --progress --attest --compress --builder --provenance --sbom --no-cache --no-cache-filter --cache-from --cache-to --rm --force-rm --net --network --add-host --dns --dns-search --dns-option --no-hosts --no-hostname --http-proxy --allow --cap-add --cap-drop --device --volume --security-opt --ulimit --fake-ids --shm-size --group-add --userns --isolation --jobs --memory --memory-reservation --memory-swap --cpus --cpu-period --cpu-quota --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --oom-score-adj --cgroup-parent --platform --os --arch --variant --authfile --creds --cert-dir --tls-verify --retry --retry-delay --quiet --disable-content-trust --debug-shell --check --call --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4028,6 +4040,10 @@ _kelp() {
                     return 0
                     ;;
                 --ulimit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fake-ids)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -475,6 +475,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand build" -l device -d 'Device of
 complete -c kelp -n "__fish_kelp_using_subcommand build" -s v -l volume -d 'Mount a directory of the host for every RUN' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l security-opt -d 'seccomp=FILE|unconfined, no-new-privileges, mask=PATH, unmask=PATH|ALL, label=…' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l ulimit -d 'Resource limit; host keeps the caller\'s' -r
+complete -c kelp -n "__fish_kelp_using_subcommand build" -l fake-ids -d 'Without subordinate ids: none, basic (chown, setuid… succeed, owners are recorded) or full (programs see them too; slower)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l shm-size -d 'Size of /dev/shm' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l group-add -d 'Supplementary group' -r
 complete -c kelp -n "__fish_kelp_using_subcommand build" -l userns -d 'User namespace; RUN always has one of its own' -r
@@ -1172,6 +1173,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcomm
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -s v -l volume -d 'Mount a directory of the host for every RUN' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l security-opt -d 'seccomp=FILE|unconfined, no-new-privileges, mask=PATH, unmask=PATH|ALL, label=…' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l ulimit -d 'Resource limit; host keeps the caller\'s' -r
+complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l fake-ids -d 'Without subordinate ids: none, basic (chown, setuid… succeed, owners are recorded) or full (programs see them too; slower)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l shm-size -d 'Size of /dev/shm' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l group-add -d 'Supplementary group' -r
 complete -c kelp -n "__fish_kelp_using_subcommand image; and __fish_seen_subcommand_from build" -l userns -d 'User namespace; RUN always has one of its own' -r
@@ -1503,6 +1505,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subco
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -s v -l volume -d 'Mount a directory of the host for every RUN' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l security-opt -d 'seccomp=FILE|unconfined, no-new-privileges, mask=PATH, unmask=PATH|ALL, label=…' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l ulimit -d 'Resource limit; host keeps the caller\'s' -r
+complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l fake-ids -d 'Without subordinate ids: none, basic (chown, setuid… succeed, owners are recorded) or full (programs see them too; slower)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l shm-size -d 'Size of /dev/shm' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l group-add -d 'Supplementary group' -r
 complete -c kelp -n "__fish_kelp_using_subcommand builder; and __fish_seen_subcommand_from build" -l userns -d 'User namespace; RUN always has one of its own' -r
@@ -1607,6 +1610,7 @@ complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcom
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -s v -l volume -d 'Mount a directory of the host for every RUN' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l security-opt -d 'seccomp=FILE|unconfined, no-new-privileges, mask=PATH, unmask=PATH|ALL, label=…' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l ulimit -d 'Resource limit; host keeps the caller\'s' -r
+complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l fake-ids -d 'Without subordinate ids: none, basic (chown, setuid… succeed, owners are recorded) or full (programs see them too; slower)' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l shm-size -d 'Size of /dev/shm' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l group-add -d 'Supplementary group' -r
 complete -c kelp -n "__fish_kelp_using_subcommand buildx; and __fish_seen_subcommand_from build" -l userns -d 'User namespace; RUN always has one of its own' -r

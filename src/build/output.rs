@@ -23,7 +23,8 @@ use crate::image::config::History;
 use crate::image::store::Removal;
 use crate::image::{ImageConfig, ImageRecord, ImageStore, StoreError};
 use crate::spec::{Digest, Reference};
-use crate::sys::copy_tree::{Owner, TreeCopy};
+use crate::sys::copy_tree::{Owner, Records, TreeCopy};
+use crate::userns::owner::{Recorded, are_recorded};
 
 use super::options::Built;
 
@@ -119,7 +120,7 @@ impl Build<'_> {
             Squash::All => {
                 let layers = self.open_layers(&result.layers)?;
                 let mut lease = self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let (newest, made_since, overrides) = (options.epoch, self.since(result), self.single_id);
+                let (newest, made_since, overrides) = (options.epoch, self.since(result), self.recorded(&result.layers)?);
                 let layer = compose::copy_layer(&self.store, &mut lease, self.single_id, move |tar| {
                     tar.merged(&layers, &TreeOptions { newest, made_since, overrides, ..TreeOptions::default() })
                 })
@@ -189,7 +190,7 @@ impl Build<'_> {
             below: &config.rootfs.diff_ids,
             newest: self.options.epoch,
             made_since: Some(started).filter(|started| *started > 0),
-            single_id: self.single_id,
+            single_id: self.single_id || are_recorded(upper),
             ..LayerOptions::default()
         };
         let layer = compose::take_layer(&self.store, &mut lease, upper, &options)?;
@@ -216,6 +217,11 @@ impl Build<'_> {
         Ok(Some(self.take(&into, config, since.unwrap_or(0))?))
     }
 
+    /// Whether owners are recorded in some of these layers: those of a user with one id, also of the time when he had one.
+    fn recorded(&self, layers: &[LayerRef]) -> Result<bool, Failure> {
+        Ok(self.single_id || self.paths(layers)?.iter().any(|layer| are_recorded(layer)))
+    }
+
     fn open_layers(&self, layers: &[LayerRef]) -> Result<Vec<OwnedFd>, Failure> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let open = |path: &PathBuf| {
@@ -228,7 +234,7 @@ impl Build<'_> {
         let layers = self.open_layers(&result.layers)?;
         let mut tar = TarWriter::new(BufWriter::with_capacity(256 << 10, out));
         let (newest, made_since) = (self.options.epoch, self.since(result));
-        let tree = TreeOptions { newest, made_since, overrides: self.single_id, ..TreeOptions::default() };
+        let tree = TreeOptions { newest, made_since, overrides: self.recorded(&result.layers)?, ..TreeOptions::default() };
         let written = tar.merged(&layers, &tree).and_then(|()| tar.finish()).and_then(|mut out| out.flush());
         written.map_err(|error| Error::io("write", "the archive")(error).into())
     }
@@ -241,7 +247,9 @@ impl Build<'_> {
         let from = view.open_root()?;
         let to = File::open(dir).map_err(Error::io("open", dir))?;
         let mask = rustix::process::umask(Mode::empty());
-        let copied = TreeCopy::new(to.as_fd(), Owner::Caller).contents(from.as_fd(), false);
+        let recorded = Recorded::default();
+        let records = view.recorded().then_some(&recorded as &dyn Records);
+        let copied = TreeCopy::new(to.as_fd(), Owner::Caller).recording(records).contents(from.as_fd(), false);
         rustix::process::umask(mask);
         copied.map_err(|error| Error::io(error.action, dir.join(error.path))(error.source))?;
         Ok(())

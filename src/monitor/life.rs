@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Command, Stdio as ProcessStdio};
 use std::time::{Duration, Instant};
 
 use super::protocol::Reply;
@@ -209,12 +208,7 @@ impl Monitor {
     fn serve_files(&mut self, launched: &Launched) -> Result<(), StartError> {
         for options in self.start.plan.served() {
             let Progress::Fuse(device) = launched.next()? else { return Err(Failure::lost(Step::Root).into()) };
-            let child = Command::new("/proc/self/exe")
-                .args(["overlay-mount", "--serve-stdin", "-o", &options, "/"])
-                .stdin(device)
-                .stdout(ProcessStdio::null())
-                .stderr(ProcessStdio::null())
-                .spawn()
+            let child = crate::runtime::serve(&options, false, device)
                 .map_err(|error| StartError::Outside(format!("cannot start the file system server: {error}")))?;
             self.file_servers.extend(i32::try_from(child.id()));
         }

@@ -11,9 +11,11 @@ pub mod launch;
 pub mod plan;
 mod report;
 mod rootfs;
+mod server;
 mod terminal;
 
 pub use launch::{Launched, launch};
 pub use report::{Failure, Step};
 pub use rootfs::{make_upper, overlay};
+pub use server::{Served, ShownOwners, serve};
 pub use terminal::set_size as set_terminal_size;

@@ -73,10 +73,29 @@ type Outcome<T> = Result<T, CopyError>;
 /// What the target calls an owner (uid, gid) of the source.
 pub type Translate<'a> = &'a dyn Fn(u32, u32) -> (u32, u32);
 
+/// Owners kept beside the data, where the kernel cannot keep them (`userns::owner`).
+pub trait Records {
+    /// Owner and permission bits that `name` in `dir`, open as `handle` (O_PATH will do), counts as having.
+    fn find(&self, dir: BorrowedFd<'_>, name: &CStr, handle: BorrowedFd<'_>, stat: &Stat) -> (u32, u32, u32);
+    /// Gives the open file or directory `made`, a copy of `from`, its owner and permission bits.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn give(&self, made: BorrowedFd<'_>, from: BorrowedFd<'_>, owner: (u32, u32), bits: u32) -> Result<(), Errno>;
+    /// Gives a link, fifo or socket its owner.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn give_at(&self, dir: BorrowedFd<'_>, name: &CStr, owner: (u32, u32)) -> Result<(), Errno>;
+    /// Whether an attribute is one of these records.
+    fn is_record(&self, attribute: &[u8]) -> bool;
+}
+
 /// A copy in progress: policy, what was done, and the hard links seen so far.
 pub struct TreeCopy<'a> {
     owner: Owner,
     translate: Option<Translate<'a>>,
+    records: Option<&'a dyn Records>,
     top: BorrowedFd<'a>,
     links: HashMap<(u64, u64), (PathBuf, u64)>,
     path: PathBuf,
@@ -101,13 +120,19 @@ impl<'a> TreeCopy<'a> {
         if limit.current.is_some_and(|soft| soft < wanted) {
             let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
         }
-        Self { owner, translate: None, top, links: HashMap::new(), path: PathBuf::new(), done: Copied::default(), swept: Swept::default() }
+        Self { owner, translate: None, records: None, top, links: HashMap::new(), path: PathBuf::new(), done: Copied::default(), swept: Swept::default() }
     }
 
     /// Owners that are kept go by other numbers at the target.
     #[must_use]
     pub fn translating(self, translate: Option<Translate<'a>>) -> Self {
         Self { translate, ..self }
+    }
+
+    /// Owners are read from and kept in records.
+    #[must_use]
+    pub fn recording(self, records: Option<&'a dyn Records>) -> Self {
+        Self { records, ..self }
     }
 
     /// What was done so far.
@@ -120,21 +145,22 @@ impl<'a> TreeCopy<'a> {
     /// # Errors
     /// The first object that could not be copied.
     pub fn contents(&mut self, from: BorrowedFd<'_>, itself: bool) -> Outcome<()> {
-        let stat = rfs::fstat(from).map_err(self.failed("stat"))?;
+        let stat = self.look(from, c".", from)?;
         let from = reopen(from).map_err(self.failed("open"))?;
         let to = reopen(self.top).map_err(self.failed("open"))?;
         let names = names(&from).map_err(self.failed("list"))?;
         self.levels(Level { from, to, stat, names, named: false }, itself)
     }
 
-    /// Copies the object `handle` is open on (O_PATH), whatever it is, to `target` in the top.
+    /// Copies the object `handle` is open on (O_PATH), whatever it is, to `target` in the top. It is `name` in `dir`.
     ///
     /// # Errors
     /// As [`Self::contents`].
-    pub fn object(&mut self, handle: &OwnedFd, target: &CStr) -> Outcome<()> {
+    pub fn object(&mut self, handle: &OwnedFd, (dir, name): (BorrowedFd<'_>, &CStr), target: &CStr) -> Outcome<()> {
         let top = self.top;
         self.path.push(OsStr::from_bytes(target.to_bytes()));
-        if let Some(level) = self.copy(handle, top, target)? {
+        let stat = self.look(dir, name, handle.as_fd())?;
+        if let Some(level) = self.copy(handle, stat, top, target)? {
             self.levels(level, true)?;
         } else {
             self.path.pop();
@@ -179,16 +205,30 @@ impl<'a> TreeCopy<'a> {
             Err(Errno::NOENT) => return Ok(None),
             Err(errno) => return Err(self.failed("open")(errno)),
         };
-        self.copy(&handle, to, target)
+        let stat = self.look(from, name, handle.as_fd())?;
+        self.copy(&handle, stat, to, target)
     }
 
-    fn copy(&mut self, handle: &OwnedFd, to: BorrowedFd<'_>, target: &CStr) -> Outcome<Option<Level>> {
-        let stat = rfs::fstat(handle).map_err(self.failed("stat"))?;
+    /// What an object is, whose it is as recorded.
+    fn look(&self, dir: BorrowedFd<'_>, name: &CStr, handle: BorrowedFd<'_>) -> Outcome<Stat> {
+        let mut stat = rfs::fstat(handle).map_err(self.failed("stat"))?;
+        if let Some(records) = self.records {
+            let (uid, gid, bits) = records.find(dir, name, handle, &stat);
+            (stat.st_uid, stat.st_gid, stat.st_mode) = (uid, gid, stat.st_mode & !0o7777 | bits & 0o7777);
+        }
+        Ok(stat)
+    }
+
+    fn copy(&mut self, handle: &OwnedFd, stat: Stat, to: BorrowedFd<'_>, target: &CStr) -> Outcome<Option<Level>> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind == FileType::Directory {
             return self.enter(handle, stat, to, target).map(Some);
         }
         if stat.st_nlink > 1 && self.link(&stat, to, target)? {
+            // Of links each name has its own record.
+            if kind != FileType::RegularFile {
+                self.record_at(&stat, to, target)?;
+            }
             return Ok(None);
         }
         match kind {
@@ -196,18 +236,18 @@ impl<'a> TreeCopy<'a> {
             FileType::Symlink => {
                 let text = rfs::readlinkat(handle, c"", Vec::new()).map_err(self.failed("read link"))?;
                 let made = beside::make(to, target, |name| rfs::symlinkat(&*text, to, name)).map_err(self.failed("make link"))?;
-                self.settle(&stat, to, made.1)?;
+                self.settle(&stat, to, target, made.1)?;
             }
             FileType::Fifo => {
                 let mode = Mode::from_raw_mode(0o600);
                 let make = |name: &CStr| rfs::mknodat(to, name, FileType::Fifo, mode, 0);
                 let made = beside::make(to, target, make).map_err(self.failed("make fifo"))?;
-                self.settle(&stat, to, made.1)?;
+                self.settle(&stat, to, target, made.1)?;
             }
             FileType::CharacterDevice | FileType::BlockDevice => {
                 let make = |name: &CStr| rfs::mknodat(to, name, kind, Mode::from_raw_mode(0o600), stat.st_rdev);
                 match beside::make(to, target, make) {
-                    Ok((_, made)) => self.settle(&stat, to, made)?,
+                    Ok((_, made)) => self.settle(&stat, to, target, made)?,
                     Err(Errno::PERM) => {
                         self.done.skipped.push(self.path.clone());
                         return Ok(None);
@@ -288,20 +328,42 @@ impl<'a> TreeCopy<'a> {
             action: "copy",
             source,
         })?;
-        self.owner_of(stat, |uid, gid| rfs::fchown(made, uid, gid))?;
-        self.unless_foreign(rfs::fchmod(made, self.mode(stat)), "change mode of")?;
-        copy_attributes(from.as_fd(), made).map_err(self.failed("copy attributes of"))?;
+        self.give(from.as_fd(), made.as_fd(), stat, self.mode(stat))?;
+        self.attributes(from.as_fd(), made.as_fd())?;
         rfs::futimens(made, &times(stat)).map_err(self.failed("set times of"))?;
         Ok(size)
     }
 
+    /// Owner and mode of an open file or directory.
+    fn give(&self, from: BorrowedFd<'_>, made: BorrowedFd<'_>, stat: &Stat, mode: Mode) -> Outcome<()> {
+        if let (Some(records), Some(owner)) = (self.records, self.owner_for(stat)) {
+            return records.give(made, from, owner, mode.as_raw_mode()).map_err(self.failed("record the owner of"));
+        }
+        self.owner_of(stat, |uid, gid| rfs::fchown(made, uid, gid))?;
+        self.unless_foreign(rfs::fchmod(made, mode), "change mode of")
+    }
+
+    /// Extended attributes; records of owners are each file's own.
+    fn attributes(&self, from: BorrowedFd<'_>, made: BorrowedFd<'_>) -> Outcome<()> {
+        let kept = |name: &CStr| !self.records.is_some_and(|records| records.is_record(name.to_bytes()));
+        copy_attributes(from, made, &kept).map_err(self.failed("copy attributes of"))
+    }
+
     /// Gives what was made its attributes, then its name.
-    fn settle(&self, stat: &Stat, to: BorrowedFd<'_>, mut made: Beside<'_>) -> Outcome<()> {
+    fn settle(&self, stat: &Stat, to: BorrowedFd<'_>, target: &CStr, mut made: Beside<'_>) -> Outcome<()> {
         self.attributes_at(stat, to, made.name())?;
         made.settle().map_err(|errno| match errno {
             Errno::BUSY => self.failed("overwrite the mount point")(errno),
             _ => self.failed("create")(errno),
-        })
+        })?;
+        self.record_at(stat, to, target)
+    }
+
+    fn record_at(&self, stat: &Stat, to: BorrowedFd<'_>, target: &CStr) -> Outcome<()> {
+        match (self.records, self.owner_for(stat)) {
+            (Some(records), Some(owner)) => records.give_at(to, target, owner).map_err(self.failed("record the owner of")),
+            _ => Ok(()),
+        }
     }
 
     /// Links to an object already copied; false when this is the first of its links.
@@ -327,9 +389,8 @@ impl<'a> TreeCopy<'a> {
 
     fn directory_attributes(&mut self, level: &Level) -> Outcome<()> {
         let (made, stat) = (&level.to, &level.stat);
-        self.owner_of(stat, |uid, gid| rfs::fchown(made, uid, gid))?;
-        self.unless_foreign(rfs::fchmod(made, Mode::from_raw_mode(stat.st_mode & 0o7777)), "change mode of")?;
-        copy_attributes(level.from.as_fd(), made.as_fd()).map_err(self.failed("copy attributes of"))?;
+        self.give(level.from.as_fd(), made.as_fd(), stat, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+        self.attributes(level.from.as_fd(), made.as_fd())?;
         rfs::futimens(made, &times(stat)).map_err(self.failed("set times of"))
     }
 
@@ -342,7 +403,9 @@ impl<'a> TreeCopy<'a> {
         if !rfs::fstat(&handle).is_ok_and(|made| kind(&made) == kind(stat)) {
             return Err(self.failed("replaced meanwhile")(Errno::EXIST));
         }
-        self.owner_of(stat, |uid, gid| rfs::chownat(&handle, c"", uid, gid, AtFlags::EMPTY_PATH))?;
+        if self.records.is_none() {
+            self.owner_of(stat, |uid, gid| rfs::chownat(&handle, c"", uid, gid, AtFlags::EMPTY_PATH))?;
+        }
         if kind(stat) != FileType::Symlink {
             let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
             rfs::chmod(&path, self.mode(stat)).map_err(self.failed("change mode of"))?;
@@ -454,10 +517,10 @@ fn times(stat: &Stat) -> Timestamps {
     }
 }
 
-/// Copies the attributes users and file capabilities have; the overlay's own and labels stay behind. A file system
-/// without attributes is no error.
-pub fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<(), Errno> {
-    for (name, value) in attributes(from)? {
+/// Copies the attributes users and file capabilities have, if `kept` says so; the overlay's own and labels stay behind. A
+/// file system without attributes is no error.
+pub fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>, kept: &dyn Fn(&CStr) -> bool) -> Result<(), Errno> {
+    for (name, value) in attributes(from)?.into_iter().filter(|(name, _)| kept(name)) {
         match rfs::fsetxattr(to, &*name, &value, XattrFlags::empty()) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM | Errno::NODATA) => {}
             Err(errno) => return Err(errno),

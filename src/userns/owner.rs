@@ -4,11 +4,13 @@
 //!
 //! [`effective`] is what an entry counts as: for commit, push, export, cp, diff, and for programs that ask.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::fs::{self as rfs, AtFlags, FileType, OFlags, Stat, XattrFlags};
 use rustix::io::Errno;
+
+use crate::sys::copy_tree::Records;
 
 /// The attribute of files and directories.
 pub const OVERRIDE: &str = "user.containers.override_stat";
@@ -210,6 +212,97 @@ pub fn record_at(dir: impl AsFd, name: &[u8], uid: u32, gid: u32) -> Result<(), 
         Err(Errno::NOSPC | Errno::TOOBIG) => Ok(()),
         other => other,
     }
+}
+
+/// How files are given to somebody here. Whoever sets an owner on a file of an image goes by this, so that the same is
+/// recorded as would be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Giving {
+    /// In the inode.
+    Set,
+    /// In a record: one id is mapped.
+    Record,
+}
+
+impl Giving {
+    /// What this process's namespace allows.
+    pub fn here() -> Self {
+        if super::IdMap::is_single_here() { Self::Record } else { Self::Set }
+    }
+
+    /// Gives an open file or directory its owner and mode, whatever was set or recorded before. Type and device number
+    /// count where it stands for a device.
+    ///
+    /// # Errors
+    /// Those of fchown(2), fchmod(2) and of [`record`].
+    pub fn give(self, fd: impl AsFd, owner: Owner) -> Result<(), Errno> {
+        let fd = fd.as_fd();
+        let bits = owner.mode & 0o7777;
+        if self == Self::Set {
+            rfs::fchown(fd, Some(rfs::Uid::from_raw(owner.uid)), Some(rfs::Gid::from_raw(owner.gid)))?;
+            return rfs::fchmod(fd, rfs::Mode::from_raw_mode(bits));
+        }
+        let kind = rfs::fstat(fd)?.st_mode & S_IFMT;
+        let on_disk = on_disk_mode(bits, kind);
+        rfs::fchmod(fd, rfs::Mode::from_raw_mode(on_disk))?;
+        let owner = if owner.is_device() && kind == 0o100_000 { owner } else { Owner { mode: kind | bits, rdev: 0, ..owner } };
+        match record(fd, owner) {
+            // Root's is what it counts as without a record.
+            Err(Errno::OPNOTSUPP) if (owner.uid, owner.gid, owner.mode) == (0, 0, kind | on_disk) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Gives a symbolic link, named pipe or socket to somebody.
+    ///
+    /// # Errors
+    /// Those of fchownat(2) and of [`record_at`].
+    pub fn give_at(self, dir: impl AsFd, name: &[u8], (uid, gid): (u32, u32)) -> Result<(), Errno> {
+        match self {
+            Self::Set => {
+                let (uid, gid) = (rfs::Uid::from_raw(uid), rfs::Gid::from_raw(gid));
+                rfs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+            }
+            Self::Record => record_at(dir, name, uid, gid),
+        }
+    }
+}
+
+/// Trees with recorded owners, for [`crate::sys::copy_tree`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Recorded {
+    /// Whom what the user owns is owned by where nothing is recorded.
+    pub unrecorded: (u32, u32),
+}
+
+impl Records for Recorded {
+    fn find(&self, dir: BorrowedFd<'_>, name: &CStr, handle: BorrowedFd<'_>, stat: &Stat) -> (u32, u32, u32) {
+        let found = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile | FileType::Directory => find(handle, stat),
+            _ => find_at(dir, name.to_bytes()).map(|owner| Owner { mode: stat.st_mode, ..owner }),
+        };
+        let (uid, gid) = (if stat.st_uid == 0 { self.unrecorded.0 } else { stat.st_uid }, if stat.st_gid == 0 { self.unrecorded.1 } else { stat.st_gid });
+        found.map_or((uid, gid, stat.st_mode), |owner| (owner.uid, owner.gid, owner.mode))
+    }
+
+    fn give(&self, made: BorrowedFd<'_>, from: BorrowedFd<'_>, (uid, gid): (u32, u32), bits: u32) -> Result<(), Errno> {
+        let device = rfs::fstat(from).ok().and_then(|stat| find(from, &stat)).filter(Owner::is_device);
+        let (kind, rdev) = device.map_or((0, 0), |owner| (owner.mode & !0o7777, owner.rdev));
+        unless_impossible(Giving::Record.give(made, Owner { uid, gid, mode: kind | bits, rdev }))
+    }
+
+    fn give_at(&self, dir: BorrowedFd<'_>, name: &CStr, owner: (u32, u32)) -> Result<(), Errno> {
+        unless_impossible(Giving::Record.give_at(dir, name.to_bytes(), owner))
+    }
+
+    fn is_record(&self, attribute: &[u8]) -> bool {
+        is_record(attribute)
+    }
+}
+
+/// In a file system that has no such attributes (memory, before Linux 6.6) everything is the user's.
+fn unless_impossible(result: Result<(), Errno>) -> Result<(), Errno> {
+    if result == Err(Errno::OPNOTSUPP) { Ok(()) } else { result }
 }
 
 /// Whether an attribute is one of ours: kept out of archives and layers.

@@ -163,6 +163,30 @@ fn images_of_single_id_mode_are_right_with_many_ids() {
         .success()
         .stderr_has("in a build 5:6 4711");
     kelp.run(["run", "--rm", "--network", "none", "built", "stat", "-c", "%u:%g", "/f"]).success().stdout("5:6");
+    // Copied from there, into a directory and over a file of there.
+    let text = "FROM made AS first\nFROM made\nCOPY --from=first /f /copied\nCOPY --from=first /f /d/f\nCOPY --chown=9:9 Dockerfile /f\nRUN touch /d/by-run\n\
+        COPY --from=first --chown=21:22 /d /d2\nRUN mkdir /x && chown 3:3 /x\nCOPY --chown=4:4 Dockerfile /x/y\n";
+    kelp.file("Dockerfile", text);
+    kelp.run([OsStr::new("build"), OsStr::new("-q"), OsStr::new("-t"), OsStr::new("built"), file.parent().unwrap().as_os_str()]).success();
+    kelp.run(["run", "--rm", "--network", "none", "built", "stat", "-c", "%n %u:%g %a", "/copied", "/d", "/d/f", "/f", "/d/by-run", "/d2", "/x", "/x/y"])
+        .success()
+        .stdout("/copied 5:6 4711\n/d 7:8 755\n/d/f 5:6 4711\n/f 9:9 644\n/d/by-run 0:0 644\n/d2 21:22 755\n/x 3:3 755\n/x/y 4:4 644");
+    let (tar, ctx) = (kelp.work().join("built.tar"), file.parent().unwrap().display().to_string());
+    kelp.run(["build", "-q", "-o", &format!("type=tar,dest={}", tar.display()), &ctx]).success();
+    let shown = kelp.tool("/bin/busybox", ["tar", "tvf", tar.to_str().unwrap()]).output().success().text();
+    for line in ["-rws--x--x 5/6 copied", "drwxr-xr-x 7/8 d/", "-rw-r--r-- 9/9 f", "drwxr-xr-x 21/22 d2/", "drwxr-xr-x 3/3 x/", "-rw-r--r-- 4/4 x/y"] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let found = shown.lines().any(|shown| {
+            let shown: Vec<&str> = shown.split_whitespace().collect();
+            shown.len() > 5 && [shown[0], shown[1], shown[5]] == words[..]
+        });
+        assert!(found, "{line} in {shown}");
+    }
+    // Elsewhere, where nothing is recorded.
+    kelp.ok(["save", "-o", tar.to_str().unwrap(), "built"]);
+    let other = Kelp::new();
+    other.load(&tar);
+    other.run(["run", "--rm", "--network", "none", "built", "stat", "-c", "%n %u:%g", "/copied", "/d", "/d/f", "/x"]).success().stdout("/copied 5:6\n/d 7:8\n/d/f 5:6\n/x 3:3");
 }
 
 /// A command that ends leaves processes in its namespace for a moment; what comes then may find it, or no longer.
@@ -301,6 +325,43 @@ fn volumes_and_copies_keep_owners() {
     kelp.cmd(["cp", "-", "c:/"]).stdin_file(copy).output().success();
     kelp.run(["start", "-a", "c"]).success().stdout("5:6\n7:0");
     kelp.run(["cp", "c:/f", "-"]).success().stdout_has("0000005\u{0}0000006");
+}
+
+#[test]
+fn copies_are_whose_they_are_told_to_be() {
+    let make = "mkdir /d /h && echo x > /d/f && chown 7:8 /d /d/f && chmod 4755 /d/f && chmod 750 /d && ln -s f /d/m && chown -h 5:6 /d/m && touch /h/f && chown 9:9 /h /h/f";
+    let wanted = "drwxr-x--- 0/0 d1/\n-rwxr-xr-x 0/0 d1/f\nlrwxrwxrwx 0/0 d1/m\ndrwxr-x--- 7/8 d2/\n-rwsr-xr-x 7/8 d2/f\nlrwxrwxrwx 5/6 d2/m\n\
+        -rwsr-xr-x 7/8 f2\n-rwxr-xr-x 0/0 f3\ndrwxr-xr-x 0/0 h/\n-rwsr-xr-x 0/0 h/f\nlrwxrwxrwx 5/6 m2\nlrwxrwxrwx 0/0 m3";
+    for kelp in [Kelp::busybox(), single_busybox()] {
+        for name in ["a", "b"] {
+            kelp.run(["run", "--name", name, "--network", "none", "busybox", "sh", "-c", make]).success();
+        }
+        kelp.file("h/f", "h");
+        std::fs::set_permissions(kelp.work().join("h/f"), std::os::unix::fs::PermissionsExt::from_mode(0o4755)).unwrap();
+        std::fs::set_permissions(kelp.work().join("h"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let copies: [&[&str]; 7] = [
+            &["h", "b:/"], &["a:/d", "b:/d1"], &["-a", "a:/d", "b:/d2"], &["-a", "a:/d/m", "b:/m2"], &["a:/d/m", "b:/m3"], &["-a", "a:/d/f", "b:/f2"],
+            &["a:/d/f", "b:/f3"],
+        ];
+        for copy in copies {
+            kelp.ok(["cp"].iter().chain(copy).copied().collect::<Vec<_>>());
+        }
+        let mut lines: Vec<String> = Vec::new();
+        for path in ["d1/", "d1/f", "d1/m", "d2/", "d2/f", "d2/m", "f2", "f3", "h/", "h/f", "m2", "m3"] {
+            let shown = exported(&kelp, "b", &[path]);
+            lines.push(format!("{} {path}", shown.lines().next().unwrap_or_default()));
+        }
+        assert_eq!(lines.join("\n"), wanted);
+    }
+    // What leaves is the caller's, with no record, and runs as nobody else.
+    let kelp = single_busybox();
+    kelp.run(["run", "--name", "a", "--network", "none", "busybox", "sh", "-c", make]).success();
+    kelp.ok(["cp", "a:/d", "plain"]);
+    kelp.ok(["cp", "-a", "a:/d", "kept"]);
+    let mode = |path: &str| std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(kelp.work().join(path)).unwrap().permissions()) & 0o7777;
+    assert_eq!((mode("plain/f"), mode("kept/f")), (0o755, 0o755));
+    let recorded = |path: &str| rustix::fs::getxattr(kelp.work().join(path), "user.containers.override_stat", &mut [0; 64][..]).is_ok();
+    assert_eq!((recorded("plain"), recorded("plain/f"), recorded("kept/f")), (false, false, true));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::spec::Digest;
 use crate::sys::copy_tree::attributes;
+use crate::userns::owner::is_record;
 
 use super::find::{Item, Selection};
 use super::hashes::Hashes;
@@ -99,11 +100,14 @@ impl Sum<'_> {
             return;
         }
         if entry.kind() != FileType::Symlink {
-            self.number(u64::from(entry.stat.st_mode & 0o7777));
+            self.number(u64::from(entry.owner.mode & 0o7777));
         }
         if self.owners {
-            self.number(u64::from(entry.stat.st_uid));
-            self.number(u64::from(entry.stat.st_gid));
+            self.number(u64::from(entry.owner.uid));
+            self.number(u64::from(entry.owner.gid));
+            if entry.owner.is_device() {
+                self.part(entry.owner.text().as_bytes());
+            }
         }
     }
 }
@@ -129,7 +133,8 @@ impl Visitor for Sum<'_> {
                 self.hash.update(digest);
                 if self.owners {
                     let file = entry.read().map_err(ContextError::io("read", &place))?;
-                    for (name, value) in attributes(&file).map_err(ContextError::io("read attributes of", &place))? {
+                    let found = attributes(&file).map_err(ContextError::io("read attributes of", &place))?;
+                    for (name, value) in found.into_iter().filter(|(name, _)| !is_record(name.to_bytes())) {
                         self.part(name.to_bytes());
                         self.part(&value);
                     }

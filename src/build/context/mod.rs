@@ -11,6 +11,7 @@ mod find;
 mod hashes;
 mod ignore;
 mod mode;
+mod others;
 mod owner;
 pub(crate) mod path;
 mod place;
@@ -26,7 +27,7 @@ pub use hashes::Hashes;
 pub use ignore::Ignore;
 pub use mode::{Change, ModeError};
 pub use owner::owner;
-pub use place::{Placed, Placement, copy_into};
+pub use place::{Placed, Placement, copy_into, directory_at};
 pub use tree::Tree;
 
 /// What is wrong with a context, or with what an instruction wants of it.

@@ -10,12 +10,13 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self as rfs, AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{self as rfs, AtFlags, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use crate::sys::copy::copy_file;
 use crate::sys::copy_tree::{copy_attributes, replacing};
 use crate::sys::root;
+use crate::userns::owner::{Giving, Owner, is_record};
 
 use super::find::{Item, Parents, Pick, Selection};
 use super::mode::Change;
@@ -55,15 +56,7 @@ pub struct Placed {
 pub fn copy_into(root: BorrowedFd<'_>, selection: &Selection<'_>, how: &Placement<'_>) -> Result<Placed, ContextError> {
     let (dest, mut slash) = destination(how);
     let many = selection.items.len() > 1 && selection.items.iter().any(|item| !is_dir_item(item));
-    let mut work = Work {
-        root,
-        how,
-        links: HashMap::new(),
-        done: Placed::default(),
-        stack: Vec::new(),
-        base: String::new(),
-        source: String::new(),
-    };
+    let mut work = Work::new(root, how);
     if many && !slash && !work.is_dir(&dest) {
         return Err(ContextError::Destination {
             path: how.dest.to_owned(),
@@ -91,6 +84,16 @@ pub fn copy_into(root: BorrowedFd<'_>, selection: &Selection<'_>, how: &Placemen
     Ok(work.done)
 }
 
+/// Makes the destination a directory, with all above it that are missing, and opens it. A link that leads to nothing yet is
+/// followed.
+///
+/// # Errors
+/// As [`copy_into`].
+pub fn directory_at(root: BorrowedFd<'_>, how: &Placement<'_>) -> Result<OwnedFd, ContextError> {
+    let work = Work::new(root, how);
+    work.ensure(&destination(how).0)
+}
+
 fn is_dir_item(item: &Item) -> bool {
     matches!(item, Item::Pick(pick) if pick.dir && pick.parents.is_none())
 }
@@ -106,6 +109,7 @@ fn destination(how: &Placement<'_>) -> (String, bool) {
 struct Work<'a> {
     root: BorrowedFd<'a>,
     how: &'a Placement<'a>,
+    giving: Giving,
     /// Copies of files with several links: inode → place below the root.
     links: HashMap<(u64, u64), String>,
     done: Placed,
@@ -123,7 +127,7 @@ struct Filling {
     /// Below the root.
     path: String,
     /// What it gets when it is full; nothing when it was there and stays as it is.
-    then: Option<(u32, u32, u32, Timestamps)>,
+    then: Option<(Owner, Timestamps)>,
     attributes: Option<OwnedFd>,
 }
 
@@ -131,6 +135,21 @@ struct Filling {
 const MAX_LINKS: usize = 40;
 
 const OPEN_DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+impl<'a> Work<'a> {
+    fn new(root: BorrowedFd<'a>, how: &'a Placement<'a>) -> Self {
+        Self {
+            root,
+            how,
+            giving: Giving::here(),
+            links: HashMap::new(),
+            done: Placed::default(),
+            stack: Vec::new(),
+            base: String::new(),
+            source: String::new(),
+        }
+    }
+}
 
 impl Work<'_> {
     fn failed<E: Into<std::io::Error>>(&self, action: &'static str, at: &str) -> impl FnOnce(E) -> ContextError + use<E> {
@@ -141,9 +160,14 @@ impl Work<'_> {
         root::open(self.root, Path::new(at), OFlags::PATH | OFlags::DIRECTORY).is_ok()
     }
 
-    /// Owner of what is made on the way.
-    fn owner(&self) -> (u32, u32) {
-        self.how.chown.unwrap_or((0, 0))
+    /// Owner of what is in no source, with its mode.
+    fn owner(&self, mode: u32) -> Owner {
+        let (uid, gid) = self.how.chown.unwrap_or((0, 0));
+        Owner { uid, gid, mode, rdev: 0 }
+    }
+
+    fn give(&self, fd: impl AsFd, owner: Owner, at: &str) -> Result<(), ContextError> {
+        self.giving.give(fd, owner).map_err(self.failed("set owner and mode of", at))
     }
 
     /// Makes a directory and all above it that are missing; links are followed inside the root, also to what is not there
@@ -166,8 +190,7 @@ impl Work<'_> {
                         Ok(()) => {
                             let flags = OPEN_DIR | OFlags::NOFOLLOW;
                             let made = rfs::openat(&dir, &name, flags, Mode::empty()).map_err(self.failed("open", &walked))?;
-                            self.own(made.as_fd(), self.owner(), &walked)?;
-                            rfs::fchmod(&made, Mode::from_raw_mode(0o755)).map_err(self.failed("change mode of", &walked))?;
+                            self.give(&made, self.owner(0o755), &walked)?;
                             made
                         }
                         // A link that leads nowhere so far.
@@ -186,20 +209,6 @@ impl Work<'_> {
             };
         }
         Ok(dir)
-    }
-
-    /// Gives a file to somebody; where only one id is mapped, the owner is written down instead.
-    fn own(&self, fd: BorrowedFd<'_>, (uid, gid): (u32, u32), at: &str) -> Result<(), ContextError> {
-        match rfs::fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))) {
-            Err(Errno::INVAL) => {
-                let stat = rfs::fstat(fd).map_err(self.failed("stat", at))?;
-                let kind = if FileType::from_raw_mode(stat.st_mode) == FileType::Directory { "dir" } else { "file" };
-                let value = format!("{uid}:{gid}:0{:o}:{kind}", stat.st_mode & 0o7777);
-                rfs::fsetxattr(fd, c"user.containers.override_stat", value.as_bytes(), XattrFlags::empty())
-                    .map_err(self.failed("record the owner of", at))
-            }
-            other => other.map_err(self.failed("change owner of", at)),
-        }
     }
 
     /// What a destination stands for: a link of the image is followed inside its root, also to what is not there yet.
@@ -249,7 +258,8 @@ impl Work<'_> {
             let handle = selection.tree.open(Path::new(&real)).map_err(ContextError::io("open", &real))?;
             let stat = rfs::fstat(&handle).map_err(ContextError::io("stat", &real))?;
             let name = CString::new(part).map_err(|_| self.failed("create directory", part)(Errno::INVAL))?;
-            let entry = Entry { path: Path::new(part), stat: &stat, handle: handle.as_fd(), name: &name };
+            let owner = selection.tree.owner(&handle, c".", &handle, &stat);
+            let entry = Entry { path: Path::new(part), stat: &stat, owner, handle: handle.as_fd(), name: &name };
             let next = self.directory(&entry, at.fd.as_fd(), &path::join(&at.path, part), &name)?;
             // Nothing comes back to it: what it gets, it gets now. Its time is set again by what is put into it.
             self.finish(&next)?;
@@ -290,9 +300,7 @@ impl Work<'_> {
             },
             Err(errno) => return Err(self.failed("open", at)(errno)),
         };
-        let (uid, gid) = self.owner_of(entry);
-        let mode = self.mode_of(entry);
-        let then = (!linked).then(|| (uid, gid, mode, times(entry)));
+        let then = (!linked).then(|| (self.owner_of(entry), times(entry)));
         let attributes = if self.how.keep_owners && then.is_some() {
             rfs::openat2(entry.handle, c".", OPEN_DIR, Mode::empty(), ResolveFlags::BENEATH).ok()
         } else {
@@ -303,27 +311,24 @@ impl Work<'_> {
 
     /// Gives a directory what it gets when it is full.
     fn finish(&self, full: &Filling) -> Result<(), ContextError> {
-        let Some((uid, gid, mode, times)) = &full.then else { return Ok(()) };
+        let Some((owner, times)) = &full.then else { return Ok(()) };
         let (fd, at) = (full.fd.as_fd(), &full.path);
-        self.own(fd, (*uid, *gid), at)?;
-        rfs::fchmod(fd, Mode::from_raw_mode(*mode)).map_err(self.failed("change mode of", at))?;
+        self.give(fd, *owner, at)?;
         if let Some(from) = &full.attributes {
-            copy_attributes(from.as_fd(), fd).map_err(self.failed("copy attributes to", at))?;
+            copy_attributes(from.as_fd(), fd, &kept).map_err(self.failed("copy attributes to", at))?;
         }
         rfs::futimens(fd, times).map_err(self.failed("set times of", at))
     }
 
-    fn owner_of(&self, entry: &Entry<'_>) -> (u32, u32) {
+    /// Whose a copy is, with the mode it gets.
+    fn owner_of(&self, entry: &Entry<'_>) -> Owner {
+        let mode = entry.owner.mode & 0o7777;
+        let mode = self.how.chmod.map_or(mode, |change| change.apply(mode, entry.kind() == FileType::Directory));
         match self.how.chown {
-            Some(owner) => owner,
-            None if self.how.keep_owners => (entry.stat.st_uid, entry.stat.st_gid),
-            None => (0, 0),
+            None if self.how.keep_owners => Owner { mode: entry.owner.mode & !0o7777 | mode, ..entry.owner },
+            Some((uid, gid)) => Owner { uid, gid, mode: entry.owner.mode & !0o7777 | mode, ..entry.owner },
+            None => Owner { uid: 0, gid: 0, mode, rdev: 0 },
         }
-    }
-
-    fn mode_of(&self, entry: &Entry<'_>) -> u32 {
-        let mode = entry.stat.st_mode & 0o7777;
-        self.how.chmod.map_or(mode, |change| change.apply(mode, entry.kind() == FileType::Directory))
     }
 
     fn inline(&mut self, dest: &str, name: &str, data: &[u8]) -> Result<(), ContextError> {
@@ -333,9 +338,8 @@ impl Work<'_> {
         let name = CString::new(name).map_err(|_| self.failed("create", &target)(Errno::INVAL))?;
         let mut file = std::fs::File::from(self.create(dir.as_fd(), &name, &target)?);
         std::io::Write::write_all(&mut file, data).map_err(self.failed("write", &target))?;
-        self.own(file.as_fd(), self.owner(), &target)?;
         let mode = self.how.chmod.map_or(0o644, |change| change.apply(0o644, false));
-        rfs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(self.failed("change mode of", &target))?;
+        self.give(&file, self.owner(mode), &target)?;
         self.done.objects += 1;
         self.done.bytes += data.len() as u64;
         Ok(())
@@ -366,30 +370,30 @@ impl Work<'_> {
         let from = entry.read().map_err(ContextError::io("read", Path::new(&self.source).join(entry.path)))?;
         let made = self.create(dir, name, at)?;
         self.done.bytes += copy_file(from.as_fd(), made.as_fd()).map_err(self.failed("write", at))?;
-        self.own(made.as_fd(), self.owner_of(entry), at)?;
-        rfs::fchmod(&made, Mode::from_raw_mode(self.mode_of(entry))).map_err(self.failed("change mode of", at))?;
+        self.give(&made, self.owner_of(entry), at)?;
         if self.how.keep_owners {
-            copy_attributes(from.as_fd(), made.as_fd()).map_err(self.failed("copy attributes to", at))?;
+            copy_attributes(from.as_fd(), made.as_fd(), &kept).map_err(self.failed("copy attributes to", at))?;
         }
         rfs::futimens(&made, &times(entry)).map_err(self.failed("set times of", at))
     }
 
     /// Owner, mode and times of what cannot be opened without effect.
     fn attributes_at(&self, entry: &Entry<'_>, dir: BorrowedFd<'_>, name: &CStr, at: &str) -> Result<(), ContextError> {
-        let (uid, gid) = self.owner_of(entry);
-        match rfs::chownat(dir, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW) {
-            // One id: links and pipes belong to root.
-            Ok(()) | Err(Errno::INVAL) => {}
-            Err(errno) => return Err(self.failed("change owner of", at)(errno)),
-        }
+        let owner = self.owner_of(entry);
+        self.giving.give_at(dir, name.to_bytes(), (owner.uid, owner.gid)).map_err(self.failed("change owner of", at))?;
         if entry.kind() != FileType::Symlink {
             let handle = rfs::openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
             let handle = handle.map_err(self.failed("open", at))?;
-            let mode = Mode::from_raw_mode(self.mode_of(entry));
+            let mode = Mode::from_raw_mode(owner.mode & 0o7777);
             rfs::chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), mode).map_err(self.failed("change mode of", at))?;
         }
         rfs::utimensat(dir, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW).map_err(self.failed("set times of", at))
     }
+}
+
+/// Whether an attribute is copied: a copy has its own record of its owner.
+fn kept(attribute: &CStr) -> bool {
+    !is_record(attribute.to_bytes())
 }
 
 fn times(entry: &Entry<'_>) -> Timestamps {
@@ -432,6 +436,11 @@ impl Visitor for Work<'_> {
         let dir = dir.as_fd();
         let several = entry.stat.st_nlink > 1;
         if several && self.hard_link(entry, dir, &name) {
+            if entry.kind() != FileType::RegularFile {
+                // Of links each name has its own record.
+                let owner = self.owner_of(entry);
+                self.giving.give_at(dir, name.to_bytes(), (owner.uid, owner.gid)).map_err(self.failed("change owner of", &at))?;
+            }
             self.done.objects += 1;
             return Ok(());
         }

@@ -9,6 +9,7 @@ use rustix::fs::{self as rfs, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags
 use rustix::io::Errno;
 
 use crate::sys::root;
+use crate::userns::owner::{self, Owner};
 
 use super::ContextError;
 use super::ignore::{Ignore, Matched, Verdict};
@@ -27,6 +28,8 @@ pub struct Tree {
     name: String,
     ignore: Ignore,
     ignore_file: String,
+    /// Owners may be recorded beside the data.
+    recorded: bool,
 }
 
 impl Tree {
@@ -51,7 +54,22 @@ impl Tree {
 
     fn new(root: OwnedFd, name: &str, ignore: Ignore, ignore_file: &str) -> Result<Self, ContextError> {
         let real = place_of(root.as_fd()).map_err(ContextError::io("find", name))?;
-        Ok(Self { root, real, name: name.to_owned(), ignore, ignore_file: ignore_file.to_owned() })
+        Ok(Self { root, real, name: name.to_owned(), ignore, ignore_file: ignore_file.to_owned(), recorded: false })
+    }
+
+    /// Owners count as recorded, where they are.
+    #[must_use]
+    pub fn recorded(self, recorded: bool) -> Self {
+        Self { recorded, ..self }
+    }
+
+    /// What an object counts as. `dir` is where it is: owners of links are recorded there.
+    pub(super) fn owner(&self, dir: impl AsFd, name: &CStr, handle: impl AsFd, stat: &Stat) -> Owner {
+        match FileType::from_raw_mode(stat.st_mode) {
+            _ if !self.recorded => Owner::of(stat),
+            FileType::RegularFile | FileType::Directory => owner::effective(handle, stat),
+            _ => owner::effective_at(dir, name.to_bytes(), stat),
+        }
     }
 
     /// What messages call it.
@@ -102,6 +120,8 @@ pub(super) struct Entry<'a> {
     pub(super) path: &'a Path,
     /// What it is.
     pub(super) stat: &'a Stat,
+    /// Whose it is, with the permissions it counts as having.
+    pub(super) owner: Owner,
     /// Its handle (O_PATH).
     pub(super) handle: BorrowedFd<'a>,
     /// The last name.
@@ -139,6 +159,7 @@ struct Level {
     handle: OwnedFd,
     fd: OwnedFd,
     stat: Stat,
+    owner: Owner,
     name: CString,
     names: Vec<(CString, FileType)>,
     ignore: Matched,
@@ -166,11 +187,16 @@ impl Walk<'_> {
         let stat = rfs::fstat(&handle).map_err(ContextError::io("stat", shown(Path::new(""))))?;
         let mut at = PathBuf::new();
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-            return visitor.object(&Entry { path: &at, stat: &stat, handle: handle.as_fd(), name: c"" });
+            let (above, name) = self.from.rsplit_once('/').unwrap_or(("", self.from));
+            let dir = self.tree.open(Path::new(above)).map_err(ContextError::io("open", shown(Path::new(""))))?;
+            let name = CString::new(name).map_err(|_| ContextError::io("open", shown(Path::new("")))(Errno::INVAL))?;
+            let owner = self.tree.owner(&dir, &name, &handle, &stat);
+            return visitor.object(&Entry { path: &at, stat: &stat, owner, handle: handle.as_fd(), name: c"" });
         }
+        let owner = self.tree.owner(&handle, c".", &handle, &stat);
         let (verdict, ignore) = self.tree.look(self.from);
         let (excluded, exclude) = self.exclude.look_at(self.base);
-        let mut first = Level::open(handle, stat, c"".to_owned(), ignore, exclude).map_err(ContextError::io("open", shown(&at)))?;
+        let mut first = Level::open(handle, (stat, owner), c"".to_owned(), ignore, exclude).map_err(ContextError::io("open", shown(&at)))?;
         if verdict == Verdict::Take && excluded == Verdict::Take {
             first.enter(&at, visitor)?;
         }
@@ -243,11 +269,12 @@ impl Walk<'_> {
         if verdict == Verdict::Take {
             enter_above(above, level, at, visitor)?;
         }
+        let owner = self.tree.owner(&level.fd, &name, &handle, &stat);
         if !is_dir {
-            visitor.object(&Entry { path: at, stat: &stat, handle: handle.as_fd(), name: &name })?;
+            visitor.object(&Entry { path: at, stat: &stat, owner, handle: handle.as_fd(), name: &name })?;
             return Ok(None);
         }
-        let mut next = Level::open(handle, stat, name, ignore, exclude).map_err(ContextError::io("open", shown()))?;
+        let mut next = Level::open(handle, (stat, owner), name, ignore, exclude).map_err(ContextError::io("open", shown()))?;
         if verdict == Verdict::Take {
             next.enter(at, visitor)?;
         }
@@ -270,16 +297,16 @@ fn enter_above(above: &mut [Level], level: &mut Level, at: &Path, visitor: &mut 
 }
 
 impl Level {
-    fn open(handle: OwnedFd, stat: Stat, name: CString, ignore: Matched, exclude: Matched) -> Result<Self, Errno> {
+    fn open(handle: OwnedFd, (stat, owner): (Stat, Owner), name: CString, ignore: Matched, exclude: Matched) -> Result<Self, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rfs::openat2(&handle, c".", flags, Mode::empty(), ResolveFlags::BENEATH)?;
         let names = names(&fd)?;
-        Ok(Self { handle, fd, stat, name, names, ignore, exclude, entered: false })
+        Ok(Self { handle, fd, stat, owner, name, names, ignore, exclude, entered: false })
     }
 
     fn enter(&mut self, path: &Path, visitor: &mut dyn Visitor) -> Result<(), ContextError> {
         if !std::mem::replace(&mut self.entered, true) {
-            visitor.enter(&Entry { path, stat: &self.stat, handle: self.handle.as_fd(), name: &self.name })?;
+            visitor.enter(&Entry { path, stat: &self.stat, owner: self.owner, handle: self.handle.as_fd(), name: &self.name })?;
         }
         Ok(())
     }

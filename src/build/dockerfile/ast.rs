@@ -285,12 +285,12 @@ pub enum MountKind {
         from: Option<String>,
         /// Below it.
         source: String,
-        /// Of a new directory; 0755 when not given.
-        mode: u32,
-        /// Of a new directory.
-        uid: u32,
-        /// Of a new directory.
-        gid: u32,
+        /// Of a new directory; 0755 when not given, or as the first content has it.
+        mode: Option<u32>,
+        /// Of a new directory; likewise root.
+        uid: Option<u32>,
+        /// Of a new directory; likewise root.
+        gid: Option<u32>,
     },
     /// Memory.
     Tmpfs {

@@ -216,8 +216,8 @@ fn read(options: &MountOptions<String>, agents: usize) -> Result<Mount, Fault> {
         "cache" => {
             let target = target.unwrap_or_else(|| ".".to_owned());
             let id = all.id.unwrap_or_else(|| target.clone());
-            let (sharing, mode) = (all.sharing.unwrap_or_default(), all.mode.unwrap_or(0o755));
-            (MountKind::Cache { id, sharing, from: all.from, source, mode, uid, gid }, target)
+            let sharing = all.sharing.unwrap_or_default();
+            (MountKind::Cache { id, sharing, from: all.from, source, mode: all.mode, uid: all.uid, gid: all.gid }, target)
         }
         "tmpfs" => (MountKind::Tmpfs { size: all.size }, target.unwrap_or_else(|| ".".to_owned())),
         "secret" => {
@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(bind, Mount { kind: MountKind::Bind { from: Some("base".into()), source: "a".into() }, target: "/x".into(), read_only: true });
         assert!(!mount("type=bind,target=/x,rw").unwrap().read_only);
         let MountKind::Cache { id, sharing, mode, .. } = mount("type=cache,dst=/c,sharing=LOCKED,mode=0700").unwrap().kind else { panic!() };
-        assert_eq!((id.as_str(), sharing, mode), ("/c", Sharing::Locked, 0o700));
+        assert_eq!((id.as_str(), sharing, mode), ("/c", Sharing::Locked, Some(0o700)));
         assert_eq!(mount("type=tmpfs,target=/t,size=1m").unwrap().kind, MountKind::Tmpfs { size: Some(1 << 20) });
         let secret = mount("type=secret,id=dir/key,required").unwrap();
         assert_eq!(secret.target, "/run/secrets/key");

@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::build::cache::Scratch;
-use crate::build::config;
-use crate::build::context::{Item, Request, Tree};
+use crate::build::context::{Item, Placement, Request, Tree, directory_at};
 use crate::build::dockerfile::{Add, Source};
 use crate::build::git::Repository;
 use crate::build::key::Key;
@@ -26,7 +25,6 @@ use crate::image::registry::download::{download, redacted};
 use crate::image::unpack::{self, Owners, UnpackOptions, Whiteouts};
 use crate::spec::digest::Algorithm;
 use crate::spec::{Digest, Digester};
-use crate::sys::root;
 
 use super::Failure;
 use super::copy::{ContextFiles, Flags};
@@ -248,22 +246,18 @@ impl Stage<'_> {
 
     /// Unpacks an archive into the destination, which becomes a directory.
     fn extract(&self, file: File, view: &View, flags: &Flags) -> Result<(), Failure> {
-        let workdir = &self.config.config.working_dir;
-        let dest = config::workdir(if workdir.is_empty() { "/" } else { workdir }, &flags.dest);
-        let failed = |errno: rustix::io::Errno| Error::io("create directory", &dest)(errno.into());
-        root::make_dirs(view.root(), Path::new(&dest)).map_err(failed)?;
-        let into = root::open(view.root(), Path::new(&dest), OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
-        let owners = match &flags.chown {
-            Some(text) => {
-                let (uid, gid) = crate::build::context::owner(view.root(), text)?;
-                Owners::Fixed { uid, gid }
-            }
-            None if self.build.single_id => Owners::Record,
-            None => Owners::Set,
+        let chown = self.owner_of(view, flags)?;
+        let workdir = self.workdir();
+        let placement = Placement { dest: &flags.dest, workdir: &workdir, chown, chmod: None, keep_owners: false };
+        let into = directory_at(view.root(), &placement)?;
+        let options = UnpackOptions {
+            owners: if self.build.single_id { Owners::Record } else { Owners::Set },
+            chown,
+            whiteouts: Whiteouts::Literal,
+            ..UnpackOptions::default()
         };
-        let options = UnpackOptions { owners, whiteouts: Whiteouts::Literal, ..UnpackOptions::default() };
         let unpacked = packed::unpack(BufReader::with_capacity(256 << 10, file), into.as_fd(), &options);
-        unpacked.map(drop).map_err(|reason| Failure::Said(format!("cannot unpack an archive to {dest}: {reason}")))
+        unpacked.map(drop).map_err(|reason| Failure::Said(format!("cannot unpack an archive to {}: {reason}", flags.dest)))
     }
 }
 

@@ -78,7 +78,8 @@ fn hide(
     if depth > MAX_DEPTH {
         return Err(rustix::io::Errno::LOOP);
     }
-    crate::engine::build::like_root(to, Some(from))?;
+    // Whoever owns it on the host: here it is root's.
+    crate::engine::build::like_directory(to, from)?;
     let names: Vec<CString> = Dir::read_from(from)?
         .filter_map(|entry| Some(entry.ok()?.file_name().to_owned()))
         .filter(|name| !matches!(name.to_bytes(), b"." | b".."))
@@ -143,7 +144,7 @@ impl Flags {
 }
 
 impl Stage<'_> {
-    fn workdir(&self) -> String {
+    pub(super) fn workdir(&self) -> String {
         if self.config.config.working_dir.is_empty() { "/".to_owned() } else { self.config.config.working_dir.clone() }
     }
 
@@ -164,7 +165,7 @@ impl Stage<'_> {
             .text(&flags.dest)
             .option(chown.as_deref())
             .option(flags.mode.as_deref())
-            .text(if self.build.single_id { "one id" } else { "" }))
+            .text(if self.build.single_id { "one id, all owners recorded" } else { "" }))
     }
 
     /// The ids of `--chown`, by the files of the image so far.
@@ -215,7 +216,7 @@ impl Stage<'_> {
                 step.others.clone_from(&files.layers);
                 let select = |scratch: &Scratch, work: &mut dyn FnMut(&Selection<'_>) -> Result<Made, Failure>| {
                     let view = this.build.readable(scratch, "from", &files.layers)?;
-                    let tree = Tree::files(view.root(), copy.from.as_deref().unwrap_or("the Dockerfile"))?;
+                    let tree = Tree::files(view.root(), copy.from.as_deref().unwrap_or("the Dockerfile"))?.recorded(view.recorded());
                     let mut selection = tree.select(&request)?;
                     selection.items.extend(inline.clone());
                     work(&selection)
@@ -268,15 +269,10 @@ impl Stage<'_> {
         keep_owners: bool,
         id: u32,
     ) -> Result<(), Failure> {
-        let chown = match &flags.chown {
-            Some(text) if flags.link => Some(self.resolve_owner(text)?),
-            Some(text) => Some(owner(view.root(), text)?),
-            None => None,
-        };
         let placement = Placement {
             dest: &flags.dest,
             workdir: &self.workdir(),
-            chown,
+            chown: self.owner_of(view, flags)?,
             chmod: flags.chmod.as_ref(),
             keep_owners,
         };
@@ -287,6 +283,15 @@ impl Stage<'_> {
         Ok(())
     }
 
+    /// The ids of `--chown`.
+    pub(super) fn owner_of(&self, view: &View, flags: &Flags) -> Result<Option<(u32, u32)>, Failure> {
+        Ok(match &flags.chown {
+            Some(text) if flags.link => Some(self.resolve_owner(text)?),
+            Some(text) => Some(owner(view.root(), text)?),
+            None => None,
+        })
+    }
+
     /// A digest of what a bind mount shows.
     pub(super) fn content_of(&self, origin: &Origin, source: &str) -> Result<String, Failure> {
         match origin {
@@ -294,7 +299,7 @@ impl Stage<'_> {
             Origin::Files(files) => {
                 let scratch = self.build.cache.scratch()?;
                 let view = self.build.readable(&scratch, "from", &files.layers)?;
-                let tree = Tree::files(view.root(), "the mount's source")?;
+                let tree = Tree::files(view.root(), "the mount's source")?.recorded(view.recorded());
                 let source = config::clean(source);
                 Ok(tree.digest_at(&source, &Hashes::forgetful())?.to_string())
             }

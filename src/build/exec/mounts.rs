@@ -9,7 +9,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::fs::OFlags;
 
 use crate::build::cache::Scratch;
 use crate::build::config;
@@ -21,6 +21,7 @@ use crate::engine::Error;
 use crate::engine::build::{Bind, BindSource};
 use crate::sys::copy_tree::{Owner, TreeCopy};
 use crate::sys::root;
+use crate::userns::owner::{self, Giving};
 
 use super::Failure;
 use super::stage::{Origin, Stage};
@@ -140,7 +141,11 @@ impl Mounts {
                 MountKind::Bind { source, .. } => {
                     let Some(origin) = origin else { continue };
                     let (layers, path) = stage.shown(origin, source, scratch, index)?;
-                    add(mount.read_only, BindSource::Layers { layers, path });
+                    let to_root = match origin {
+                        Origin::Context(context) => context.tree.has_others(source)?,
+                        Origin::Files(_) => false,
+                    };
+                    add(mount.read_only, BindSource::Layers { layers, path, to_root });
                 }
                 MountKind::Cache { source, .. } => {
                     let dir = cache(stage, (mount, id), origin.as_ref(), scratch, index, &mut held.caches)?;
@@ -229,8 +234,8 @@ fn cache(
     let cache = &stage.build.cache;
     let name = match origin {
         // Another first content is another cache.
-        Some(Origin::Files(files)) => format!("{id} from {} {source}", files.key),
-        Some(Origin::Context(context)) => format!("{id} from {} {source}", context.key()),
+        Some(Origin::Files(files)) => format!("{id} first from {} {source}", files.key),
+        Some(Origin::Context(context)) => format!("{id} first from {} {source}", context.key()),
         None => id.clone(),
     };
     // So is one of another owner.
@@ -238,7 +243,12 @@ fn cache(
         Some(space) => format!("{space}/{name}"),
         None => name,
     };
-    let name = if (*uid, *gid, *mode) == (0, 0, 0o755) { name } else { format!("{name} of {uid}:{gid} {mode:o}") };
+    let name = match (origin, uid, gid, mode) {
+        (Some(_), None, None, None) | (None, None | Some(0), None | Some(0), None | Some(0o755)) => name,
+        // What is not said is as in the first content.
+        (Some(_), ..) => format!("{name} of {uid:?}:{gid:?} {mode:?}"),
+        (None, ..) => format!("{name} of {}:{} {:o}", uid.unwrap_or(0), gid.unwrap_or(0), mode.unwrap_or(0o755)),
+    };
     if let Some((dir, _)) = held.get(&name) {
         return Ok(dir.clone());
     }
@@ -265,9 +275,13 @@ fn cache(
             fill(stage, origin, source, scratch, &fresh, index)?;
         }
         let fd = File::open(&fresh).map_err(Error::io("open", &fresh))?;
-        let failed = |errno: rustix::io::Errno| Error::io("set owner of", &fresh)(errno.into());
-        rustix::fs::fchown(&fd, Some(Uid::from_raw(*uid)), Some(Gid::from_raw(*gid))).map_err(failed)?;
-        rustix::fs::fchmod(&fd, Mode::from_raw_mode(*mode)).map_err(failed)?;
+        let failed = |errno: rustix::io::Errno| Error::io("set owner and mode of", &fresh)(errno.into());
+        let first = match origin {
+            Some(_) => owner::effective(&fd, &rustix::fs::fstat(&fd).map_err(failed)?),
+            None => owner::Owner { uid: 0, gid: 0, mode: 0o755, rdev: 0 },
+        };
+        let (uid, gid, mode) = (uid.unwrap_or(first.uid), gid.unwrap_or(first.gid), mode.unwrap_or(first.mode));
+        Giving::here().give(&fd, owner::Owner { uid, gid, mode, rdev: 0 }).map_err(failed)?;
         match std::fs::rename(&fresh, &dir) {
             // Two that share it may both find it missing.
             Err(error) if !dir.exists() => return Err(Error::io("create", &dir)(error).into()),
@@ -285,7 +299,7 @@ fn cache(
 fn fill(stage: &Stage<'_>, origin: &Origin, source: &str, scratch: &Scratch, to: &Path, index: usize) -> Result<(), Failure> {
     let (layers, path) = stage.shown(origin, source, scratch, index)?;
     let place = scratch.subdir(&format!("first{index}"))?;
-    let view = crate::engine::build::View::read_only(&layers, &place, stage.build.sandbox.driver())?;
+    let view = crate::engine::build::View::read_only(&layers, &place, stage.build.sandbox.driver(&layers)?)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let from = root::open(view.root(), Path::new(&path), flags).map_err(|errno| Error::io("open", &path)(errno.into()))?;
     let to_fd = File::open(to).map_err(Error::io("open", to))?;

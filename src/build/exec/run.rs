@@ -8,6 +8,7 @@ use crate::build::progress::{Stream, What};
 use crate::engine::Error;
 use crate::engine::build::{Bind, BindSource, StepRun};
 use crate::spec::NetworkMode;
+use crate::spec::security::FakeIds;
 use crate::spec::host_entry::{HostAddress, HostEntry};
 
 use super::mounts::Mounts;
@@ -49,7 +50,9 @@ impl Stage<'_> {
         let spec = &build.options.spec;
         let user = self.config.config.user.clone();
         let workdir = if self.config.config.working_dir.is_empty() { "/".to_owned() } else { self.config.config.working_dir.clone() };
-        let limits = serde_json::to_string(&(&spec.security, &spec.network.add_hosts, &spec.storage)).unwrap_or_default();
+        let mut security = spec.security.clone();
+        security.fake_ids = build.fakes();
+        let limits = serde_json::to_string(&(&security, &spec.network.add_hosts, &spec.storage)).unwrap_or_default();
         let base = Key::new("run")
             .text(&self.key)
             .list(&argv)
@@ -143,6 +146,12 @@ impl Stage<'_> {
 }
 
 impl Build<'_> {
+    /// How ids are faked, where that says anything.
+    fn fakes(&self) -> Option<FakeIds> {
+        let asked = self.options.spec.security.fake_ids.or(self.engine.config.containers.fake_ids);
+        asked.filter(|fakes| self.single_id && *fakes != FakeIds::default())
+    }
+
     /// The network of a step.
     fn network(&self, asked: RunNetwork) -> Result<NetworkMode, Failure> {
         let build = || {

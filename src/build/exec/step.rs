@@ -182,7 +182,8 @@ impl Build<'_> {
         let failed = || Error::io("read", &upper);
         let root = std::fs::File::open(&upper).map_err(failed())?;
         // The other driver marks what was deleted so, where it can make no devices, and lets nobody use such names.
-        let dots = self.sandbox.driver() == Driver::Overlay;
+        // Its root has the record of the one below.
+        let dots = self.sandbox.driver(std::slice::from_ref(&upper))? == Driver::Overlay;
         let mut walker = Walker::new(root.as_fd());
         let mut made = Made::default();
         let mut todo = vec![Vec::new()];
@@ -211,13 +212,14 @@ impl Build<'_> {
     /// A view of layers to be changed by a step.
     pub(super) fn writable(&self, scratch: &Scratch, below: &[LayerRef]) -> Result<View, Error> {
         let (work, merged) = (scratch.subdir("work")?, scratch.subdir("merged")?);
-        View::writable(&self.paths(below)?, &scratch.upper(), &work, &merged, self.sandbox.driver())
+        let below = self.paths(below)?;
+        View::writable(&below, &scratch.upper(), &work, &merged, self.sandbox.driver(&below)?)
     }
 
     /// A view of layers to be read.
     pub(in crate::build) fn readable(&self, scratch: &Scratch, name: &str, layers: &[LayerRef]) -> Result<View, Failure> {
         let place = scratch.subdir(name)?;
-        self.steadily(layers, |paths| Ok(View::read_only(paths, &place, self.sandbox.driver())?))
+        self.steadily(layers, |paths| Ok(View::read_only(paths, &place, self.sandbox.driver(paths)?)?))
     }
 }
 

@@ -211,6 +211,9 @@ pub(crate) struct RunFlags {
     /// Resource limit; host keeps the caller's
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     ulimit: Vec<String>,
+    /// Without subordinate ids: none, basic (chown, setuid… succeed, owners are recorded) or full (programs see them too; slower)
+    #[arg(long, value_name = "MODE")]
+    fake_ids: Option<String>,
     /// Size of /dev/shm
     #[arg(long, value_name = "SIZE")]
     shm_size: Option<String>,
@@ -515,7 +518,7 @@ fn read_cache(cache: CacheFlags, around: &Surroundings<'_>, options: &mut BuildO
 fn read_run(run: RunFlags, around: &Surroundings<'_>, options: &mut BuildOptions) -> Result<(), UsageError> {
     let RunFlags {
         network, add_host, dns, dns_search, dns_option, no_hosts, no_hostname, http_proxy: _, allow, cap_add, cap_drop, device,
-        volume, security_opt, ulimit, shm_size, group_add, userns, isolation, jobs, resources,
+        volume, security_opt, ulimit, fake_ids, shm_size, group_add, userns, isolation, jobs, resources,
     } = run;
     options.network = match network.as_deref() {
         None | Some("" | "default" | "private") => None,
@@ -539,6 +542,7 @@ fn read_run(run: RunFlags, around: &Surroundings<'_>, options: &mut BuildOptions
     let split = |words: Vec<String>| words.iter().flat_map(|word| word.split(',')).map(str::to_owned).collect();
     (spec.security.cap_add, spec.security.cap_drop) = (split(cap_add), split(cap_drop));
     (spec.security.options, spec.security.ulimits) = (security_opt, ulimit);
+    spec.security.fake_ids = super::security::fakes(fake_ids)?;
     spec.storage.devices = device;
     spec.storage.shm_size = bytes("--shm-size", shm_size)?;
     spec.process.groups = added_groups(group_add).map_err(|reason| UsageError::value("--group-add", KEEP_GROUPS, reason))?;

@@ -4,6 +4,7 @@ use super::{pairs, parse, parse_option};
 use crate::cli::exit::UsageError;
 use crate::spec::CapWord;
 use crate::spec::container::{NamespaceSpec, SecuritySpec};
+use crate::spec::security::FakeIds;
 
 /// The security section of `run` and `create`.
 #[derive(Debug, Default, clap::Args)]
@@ -50,9 +51,14 @@ impl SecurityFlags {
             }
         }
         spec.ulimits = ulimit;
-        spec.fake_ids = fake_ids.map(|text| text.parse().map_err(|reason| UsageError::value("--fake-ids", &text, reason))).transpose()?;
+        spec.fake_ids = fakes(fake_ids)?;
         Ok(())
     }
+}
+
+/// `--fake-ids`.
+pub(super) fn fakes(text: Option<String>) -> Result<Option<FakeIds>, UsageError> {
+    text.map(|text| text.parse().map_err(|reason| UsageError::value("--fake-ids", &text, reason))).transpose()
 }
 
 fn is_limit(text: &str) -> bool {

@@ -11,7 +11,7 @@ pub use limits::{BuildCgroup, cgroup};
 pub use sandbox::{Ended, Sandbox, StepRun};
 pub use step::{Bind, BindSource};
 pub(super) use view::read_only as read_only_overlay;
-pub use view::{View, like_root, private_mounts};
+pub use view::{View, like_directory, like_root, private_mounts};
 
 use super::{Engine, Error};
 

@@ -65,7 +65,6 @@ pub struct Ended {
 #[derive(Debug)]
 pub struct Sandbox<'a> {
     engine: &'a Engine,
-    driver: Driver,
     map: IdMap,
     exe: OwnedFd,
     argv: CStrings,
@@ -89,7 +88,6 @@ impl<'a> Sandbox<'a> {
         let exe = crate::userns::sealed_self().and_then(|exe| rustix::io::fcntl_dupfd_cloexec(&exe, HIGH)).map_err(|errno| Error::Internal(format!("cannot open the program itself: {errno}")))?;
         Ok(Self {
             engine,
-            driver: driver::choose(engine, false)?,
             map: crate::userns::enter(&engine.paths.run, true)?.map,
             exe,
             argv: CStrings::new(["kelp", super::step::ROLE]),
@@ -100,9 +98,12 @@ impl<'a> Sandbox<'a> {
         })
     }
 
-    /// The storage driver of all steps.
-    pub fn driver(&self) -> Driver {
-        self.driver
+    /// The storage driver for these layers: owners recorded when the user had one id are shown right by one alone.
+    ///
+    /// # Errors
+    /// A driver that was asked for and cannot be.
+    pub fn driver(&self, layers: &[PathBuf]) -> Result<Driver, Error> {
+        driver::choose_for(self.engine, false, self.map.is_single(), layers)
     }
 
     /// Runs a step and hands its output on as it comes.
@@ -165,7 +166,7 @@ impl<'a> Sandbox<'a> {
         let mut plan = container::plan(self.engine, dir, asked, &network, &self.map)?;
         let lower: Vec<String> = layers.iter().rev().map(|layer| layer.display().to_string()).collect();
         let (upper, work, target) = (text("upper"), text("work"), text("merged"));
-        plan.root = match driver::choose_for(self.engine, false, self.map.is_single(), layers)? {
+        plan.root = match self.driver(layers)? {
             Driver::Overlay => Root::Overlay { lower, upper, work, target, volatile: true },
             Driver::Fuse => Root::Fuse { lower, upper, work, target, volatile: true },
         };

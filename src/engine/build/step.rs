@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio as ProcessStdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
@@ -29,6 +29,7 @@ use crate::runtime::{Failure, Step, launch};
 use crate::spec::network::SlirpOptions;
 use crate::sys::mount::{self, attribute, flag};
 use crate::sys::{process, root};
+use crate::userns::owner::{self, Giving, Owner};
 
 /// The first argument that makes this binary the process beside a step.
 pub const ROLE: &str = "__step";
@@ -57,6 +58,8 @@ pub enum BindSource {
         layers: Vec<PathBuf>,
         /// The part that is shown; links are followed inside.
         path: String,
+        /// All is shown as root's: files of the host that are not the user's.
+        to_root: bool,
     },
     /// A directory of a cache, changed by the step. No link is followed on the way to `path`: it is some step's work.
     Cache {
@@ -141,7 +144,7 @@ pub fn main() -> ExitCode {
     }
     let Ok(orders) = read_orders(orders) else { return ExitCode::FAILURE };
     let mut helpers = Vec::new();
-    let said = serve(orders, output, &mut helpers);
+    let said = attend(orders, output, &mut helpers);
     let told = serde_json::to_vec(&said).is_ok_and(|text| File::from(report).write_all(&text).is_ok());
     for helper in helpers {
         // slirp4netns takes the kernel a while to end; nobody waits for that but this process.
@@ -175,7 +178,7 @@ fn outside(what: &str) -> impl Fn(Errno) -> Trouble {
     move |errno| Trouble::Outside(format!("{what}: {errno}"))
 }
 
-fn serve(mut orders: Orders, output: OwnedFd, helpers: &mut Vec<i32>) -> Report {
+fn attend(mut orders: Orders, output: OwnedFd, helpers: &mut Vec<i32>) -> Report {
     let mut views = Views { fuse: matches!(orders.plan.root, Root::Fuse { .. }), ..Views::default() };
     let ended = prepare(&mut orders, &mut views).and_then(|stubs| {
         let ended = run(&orders, output, helpers);
@@ -275,8 +278,12 @@ fn mount_of(bind: &Bind, dir: &Path, memory: &mut Memory<'_>, views: &mut Views)
         mount
     };
     match &bind.source {
-        BindSource::Layers { layers, path } => {
-            let source = shown(layers, path, bind.read_only, dir, views)?;
+        BindSource::Layers { layers, path, to_root } => {
+            let source = match shown(layers, path, bind.read_only, dir, views, *to_root) {
+                // Without FUSE they are nobody's.
+                Err(_) if *to_root => shown(layers, path, bind.read_only, &dir.join("plain"), views, false)?,
+                other => other?,
+            };
             Ok(bound(&source, set))
         }
         BindSource::Cache { dir, .. } => Ok(bound(dir, set | attribute::NODEV)),
@@ -293,15 +300,28 @@ fn mount_of(bind: &Bind, dir: &Path, memory: &mut Memory<'_>, views: &mut Views)
             let path = memory.place()?;
             let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path).map_err(io)?;
             file.write_all(content).map_err(io)?;
-            own(&path, *uid, *gid)?;
-            file.set_permissions(std::fs::Permissions::from_mode(*mode)).map_err(io)?;
+            match Giving::here().give(&file, Owner { uid: *uid, gid: *gid, mode: *mode, rdev: 0 }) {
+                // Nor can it be recorded in memory before Linux 6.6: then it is the user's, as every program of the step is.
+                Ok(()) | Err(Errno::OPNOTSUPP) => {}
+                Err(errno) => return Err(errno),
+            }
+            // As it was asked for, to be seen: nobody else gets at it. Who believes to be its group is the user, too.
+            let own = if Giving::here() == Giving::Record { 0o400 } else { 0 };
+            file.set_permissions(std::fs::Permissions::from_mode(*mode | own)).map_err(io)?;
             Ok(bound(&path, attribute::RDONLY))
         }
         BindSource::Socket { path, mode, uid, gid } => {
             let place = memory.place()?;
             forward(path, &place)?;
-            own(&place, *uid, *gid)?;
-            std::fs::set_permissions(&place, std::fs::Permissions::from_mode(*mode)).map_err(io)?;
+            // A socket's owner would be recorded in its directory, which is the image's. Every program of the step is the user.
+            let mode = match Giving::here() {
+                Giving::Set => {
+                    own(&place, *uid, *gid)?;
+                    *mode
+                }
+                Giving::Record => owner::on_disk_mode(*mode, 0),
+            };
+            std::fs::set_permissions(&place, std::fs::Permissions::from_mode(mode)).map_err(io)?;
             Ok(bound(&place, 0))
         }
     }
@@ -320,17 +340,24 @@ struct Views {
 }
 
 /// Mounts layers on a directory below `dir` and returns the path at which `path` inside them is to be found.
-fn shown(layers: &[PathBuf], path: &str, read_only: bool, dir: &Path, views: &mut Views) -> Result<PathBuf, Errno> {
+fn shown(
+    layers: &[PathBuf],
+    path: &str,
+    read_only: bool,
+    dir: &Path,
+    views: &mut Views,
+    to_root: bool,
+) -> Result<PathBuf, Errno> {
     let place = dir.join("merged");
     make_dir(&place)?;
     let fd = match (layers, read_only) {
-        (_, read_only) if views.fuse && (layers.len() > 1 || !read_only) => {
+        (_, read_only) if to_root || views.fuse && (layers.len() > 1 || !read_only) => {
             let upper = (!read_only).then(|| (dir.join("upper"), dir.join("work")));
             for part in upper.iter().flat_map(|(upper, work)| [upper, work]) {
                 make_dir(part)?;
             }
             let upper = upper.as_ref().map(|(upper, work)| (upper.as_path(), work.as_path()));
-            let view = View::fuse(layers, upper, &place).map_err(|_| Errno::IO)?;
+            let view = View::fuse(layers, upper, &place, to_root).map_err(|_| Errno::IO)?;
             let root = rustix::io::fcntl_dupfd_cloexec(view.root(), 3)?;
             views.kept.push(view);
             root
@@ -430,9 +457,11 @@ struct Outside {
 
 /// Serves and connects the container and lets its program go.
 fn start(orders: &Orders, launched: &Launched, helpers: &mut Vec<i32>) -> Result<Outside, Trouble> {
-    if let Root::Fuse { lower, upper, work, .. } = &orders.plan.root {
+    for options in orders.plan.served() {
         let Progress::Fuse(device) = launched.next()? else { return Err(Failure::lost(Step::Root).into()) };
-        helpers.extend(serve_root(lower, upper, work, device)?);
+        let server = crate::runtime::serve(&options, false, device);
+        let server = server.map_err(|error| Trouble::Outside(format!("cannot start the file system server: {error}")))?;
+        helpers.extend(i32::try_from(server.id()).ok());
     }
     let mut network = None;
     if let Some(options) = &orders.slirp {
@@ -484,18 +513,3 @@ fn settle(launched: &Launched, helpers: &mut Vec<i32>) -> Result<Option<Supervis
         }
     }
 }
-
-fn serve_root(lower: &[String], upper: &str, work: &str, device: OwnedFd) -> Result<Option<i32>, Trouble> {
-    let escaped = |path: &str| path.replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
-    let lower: Vec<String> = lower.iter().map(|path| escaped(path)).collect();
-    let options = format!("lowerdir={},upperdir={},workdir={},volatile", lower.join(":"), escaped(upper), escaped(work));
-    let child = Command::new("/proc/self/exe")
-        .args(["overlay-mount", "--serve-stdin", "-o", &options, "/"])
-        .stdin(device)
-        .stdout(ProcessStdio::null())
-        .stderr(ProcessStdio::null())
-        .spawn()
-        .map_err(|error| Trouble::Outside(format!("cannot start the file system server: {error}")))?;
-    Ok(i32::try_from(child.id()).ok())
-}
-

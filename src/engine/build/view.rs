@@ -6,14 +6,17 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::engine::container::driver::Driver;
 use crate::engine::Error;
+use crate::runtime::{Served, ShownOwners};
+use crate::sys::copy_tree::attributes;
 use crate::sys::mount::{self, flag};
+use crate::userns::IdMap;
+use crate::userns::owner::{self, Owner, are_recorded};
 
 const DIR: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
@@ -39,6 +42,8 @@ pub struct View {
     /// Where it is mounted; nowhere for a single layer used as it is.
     place: Option<PathBuf>,
     server: Option<std::process::Child>,
+    /// Owners may be recorded beside the data.
+    recorded: bool,
 }
 
 impl View {
@@ -47,23 +52,30 @@ impl View {
     /// # Errors
     /// When it cannot be mounted.
     pub fn read_only(layers: &[PathBuf], place: &Path, driver: Driver) -> Result<Self, Error> {
-        match layers {
-            [] => {
-                let root = rustix::fs::open(place, DIR, Mode::empty()).map_err(failed(place))?;
-                Ok(Self { root, place: None, server: None })
-            }
-            [one] => {
-                let root = rustix::fs::open(one, DIR, Mode::empty()).map_err(failed(one))?;
-                Ok(Self { root, place: None, server: None })
-            }
-            _ => match driver {
-                Driver::Overlay => {
-                    let root = read_only(layers, place).map_err(failed(place))?;
-                    Ok(Self { root, place: Some(place.to_owned()), server: None })
-                }
-                Driver::Fuse => Self::fuse(layers, None, place),
-            },
-        }
+        let at = |path: &Path| rustix::fs::open(path, DIR, Mode::empty()).map_err(failed(path));
+        let mut view = match (layers, driver) {
+            ([], _) => Self::plain(at(place)?),
+            ([one], _) => Self::plain(at(one)?),
+            (_, Driver::Overlay) => Self::mounted(read_only(layers, place).map_err(failed(place))?, place),
+            (_, Driver::Fuse) => Self::fuse(layers, None, place, false)?,
+        };
+        // Also when their user has more ids by now.
+        view.recorded = IdMap::is_single_here() || layers.iter().any(|layer| are_recorded(layer));
+        Ok(view)
+    }
+
+    /// A directory as it is.
+    fn plain(root: OwnedFd) -> Self {
+        Self { root, place: None, server: None, recorded: false }
+    }
+
+    fn mounted(root: OwnedFd, place: &Path) -> Self {
+        Self { root, place: Some(place.to_owned()), server: None, recorded: false }
+    }
+
+    /// Whether owners may be recorded beside the data.
+    pub fn recorded(&self) -> bool {
+        self.recorded
     }
 
     /// Layers, lowest first, with all changes in `upper`. `work` is an empty directory on the same file system.
@@ -74,42 +86,40 @@ impl View {
         if layers.is_empty() {
             // Nothing below: the upper directory itself is all there is.
             let root = rustix::fs::open(upper, DIR, Mode::empty()).map_err(failed(upper))?;
-            return Ok(Self { root, place: None, server: None });
+            return Ok(Self::plain(root));
         }
         match driver {
             Driver::Overlay => {
                 let text = |path: &Path| path.display().to_string();
                 let lower: Vec<String> = layers.iter().rev().map(|layer| text(layer)).collect();
                 let root = crate::runtime::overlay(&lower, Some((&text(upper), &text(work))), &text(place), true).map_err(failed(place))?;
-                Ok(Self { root, place: Some(place.to_owned()), server: None })
+                Ok(Self::mounted(root, place))
             }
-            Driver::Fuse => Self::fuse(layers, Some((upper, work)), place),
+            Driver::Fuse => Self::fuse(layers, Some((upper, work)), place, false),
         }
     }
 
-    pub(super) fn fuse(layers: &[PathBuf], upper: Option<(&Path, &Path)>, place: &Path) -> Result<Self, Error> {
-        let escaped = |path: &Path| path.display().to_string().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
-        let lower: Vec<String> = layers.iter().rev().map(|layer| escaped(layer)).collect();
-        let mut options = format!("lowerdir={}", lower.join(":"));
-        if let Some((upper, work)) = upper {
-            let _ = write!(options, ",upperdir={},workdir={},volatile", escaped(upper), escaped(work));
-        }
+    /// Over FUSE; `to_root` shows everything as root's.
+    pub(super) fn fuse(layers: &[PathBuf], upper: Option<(&Path, &Path)>, place: &Path, to_root: bool) -> Result<Self, Error> {
+        let text = |path: &Path| path.display().to_string();
+        let lower: Vec<String> = layers.iter().rev().map(|layer| text(layer)).collect();
+        let upper = upper.map(|(upper, work)| (text(upper), text(work)));
+        let upper = upper.as_ref().map(|(upper, work)| (upper.as_str(), work.as_str()));
         let device = rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(failed(place))?;
         let data = format!("fd={},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other", device.as_raw_fd());
         let data = CString::new(data).map_err(|_| failed(place)(Errno::INVAL))?;
         let target = rustix::fs::open(place, DIR, Mode::empty()).map_err(failed(place))?;
         mount::mount(c"kelp", target.as_fd(), c"fuse.kelp", flag::NODEV, &data).map_err(failed(place))?;
-        // It shares the namespace the mount is in, and would keep it when this build is killed. The pipe, which nobody reads,
-        // tells it when that was before it could ask for the signal.
-        let server = Command::new("/proc/self/exe")
-            .args(["overlay-mount", "--serve-stdin", "--with-parent", "-o", &options, "/"])
-            .stdin(Stdio::from(device))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
+        let owners = match (IdMap::is_single_here(), to_root) {
+            (true, _) => ShownOwners::One(0, 0),
+            (false, true) => ShownOwners::Root,
+            (false, false) => ShownOwners::Stored,
+        };
+        let server = Served { lower: &lower, upper, volatile: upper.is_some(), owners, with_parent: true }
+            .start(device)
             .map_err(|error| Error::Storage(format!("cannot start the file system server: {error}")))?;
         let root = rustix::fs::open(place, DIR, Mode::empty()).map_err(failed(place))?;
-        Ok(Self { root, place: Some(place.to_owned()), server: Some(server) })
+        Ok(Self { root, place: Some(place.to_owned()), server: Some(server), recorded: false })
     }
 
     /// Its root directory (O_PATH).
@@ -175,23 +185,44 @@ pub(in crate::engine) fn read_only(layers: &[PathBuf], place: &Path) -> Result<O
 /// # Errors
 /// When the system refuses.
 pub fn like_root(dir: BorrowedFd<'_>, below: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
-    use rustix::fs::{Gid, Timespec, Timestamps, Uid, XattrFlags};
-    // No default ACL of the home directory may seep into an image.
+    let Some(below) = below else {
+        without_acl(dir);
+        rustix::fs::fchmod(dir, Mode::from_raw_mode(0o755))?;
+        // That owners are recorded in it; where there are no such attributes they are not.
+        if IdMap::is_single_here() {
+            owner::record(dir, Owner::of(&rustix::fs::fstat(dir)?)).ok();
+        }
+        return Ok(());
+    };
+    let stat = rustix::fs::fstat(below)?;
+    rustix::fs::fchown(dir, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+    // Its own record, and those of the links in it, whose directory this stands for.
+    let readable = rustix::fs::openat(below, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    for (name, value) in attributes(&readable)?.into_iter().filter(|(name, _)| owner::is_record(name.to_bytes())) {
+        rustix::fs::fsetxattr(dir, &*name, &value, XattrFlags::empty())?;
+    }
+    like_directory(dir, below)
+}
+
+/// Gives a directory permissions and times of another.
+///
+/// # Errors
+/// When the system refuses.
+pub fn like_directory(dir: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<(), Errno> {
+    without_acl(dir);
+    let stat = rustix::fs::fstat(other)?;
+    rustix::fs::fchmod(dir, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+    let time = |sec: i64, nsec| Timespec { tv_sec: sec, tv_nsec: i64::try_from(nsec).unwrap_or(0) };
+    let times = Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    };
+    rustix::fs::futimens(dir, &times)
+}
+
+/// No default ACL of the home directory may seep into an image.
+fn without_acl(dir: BorrowedFd<'_>) {
     for acl in ["system.posix_acl_default", "system.posix_acl_access"] {
         rustix::fs::fremovexattr(dir, acl).ok();
     }
-    let Some(below) = below else { return rustix::fs::fchmod(dir, Mode::from_raw_mode(0o755)) };
-    let stat = rustix::fs::fstat(below)?;
-    rustix::fs::fchown(dir, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
-    rustix::fs::fchmod(dir, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
-    let mut value = [0_u8; 256];
-    if let Ok(size) = rustix::fs::fgetxattr(below, crate::userns::owner::OVERRIDE, &mut value[..]) {
-        rustix::fs::fsetxattr(dir, crate::userns::owner::OVERRIDE, &value[..size], XattrFlags::empty())?;
-    }
-    let time = |sec: i64, nsec| Timespec { tv_sec: sec, tv_nsec: nsec };
-    let times = Timestamps {
-        last_access: time(stat.st_atime, i64::try_from(stat.st_atime_nsec).unwrap_or(0)),
-        last_modification: time(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
-    };
-    rustix::fs::futimens(dir, &times)
 }

@@ -14,13 +14,14 @@ use rustix::io::Errno;
 
 use super::inside::{self, Inside, View};
 use crate::userns::IdMap;
+use crate::userns::owner::Recorded;
 use crate::engine::options::CopyOptions;
 use crate::engine::{Engine, Error};
 use crate::image::archive::tarw::{TarWriter, TreeOptions};
 use crate::image::packed;
 use crate::image::unpack::{Owners, UnpackOptions, Whiteouts};
 use crate::state::Containers;
-use crate::sys::copy_tree::{CopyError, Owner, TreeCopy};
+use crate::sys::copy_tree::{CopyError, Owner, Records, TreeCopy};
 use crate::sys::{mounted, root};
 use crate::sys::tree::remove_tree;
 
@@ -115,7 +116,14 @@ pub fn copy(
         (Side::Host, true) => Owner::Keep { uid: 0, gid: 0 },
     };
     let target = Target::open(side, to.path(), &to.shown())?;
-    place(&source, &target, owner, options.overwrite)
+    let recorded = Recorded {
+        unrecorded: match &here {
+            Side::Inside(inside) => inside.inside_ids(0, 0),
+            Side::Host => (0, 0),
+        },
+    };
+    let records = IdMap::is_single_here().then_some(&recorded as &dyn Records);
+    place(&source, &target, owner, records, options.overwrite)
 }
 
 /// A checked end of the copy.
@@ -320,19 +328,26 @@ fn no_such(shown: &str, errno: Errno) -> Error {
 }
 
 /// docker's table of what lands where.
-fn place(source: &Source, target: &Target, owner: Owner, overwrite: bool) -> Result<CopyReport, Error> {
+fn place(
+    source: &Source,
+    target: &Target,
+    owner: Owner,
+    records: Option<&dyn Records>,
+    overwrite: bool,
+) -> Result<CopyReport, Error> {
     let failed = |error: CopyError| Error::Io {
         action: "copy",
         path: format!("{}: {} {}", source.shown, error.action, error.path.display()).into(),
         source: error.source,
     };
-    let mut copy = TreeCopy::new(target.dir.as_fd(), owner);
+    let mut copy = TreeCopy::new(target.dir.as_fd(), owner).recording(records);
+    let place = (source.parent.as_ref().unwrap_or(&source.handle).as_fd(), source.name.as_c_str());
     match (&target.name, source.dir) {
         // The contents of a directory into one that exists.
         (None, true) if source.contents => copy.contents(source.handle.as_fd(), false).map_err(failed)?,
         (None, _) => {
             make_way(&target.dir, &source.name, source.dir, overwrite, &target.shown)?;
-            copy.object(&source.handle, &source.name).map_err(failed)?;
+            copy.object(&source.handle, place, &source.name).map_err(failed)?;
         }
         (Some(_), false) if target.slash && !target.exists => {
             return Err(Error::not_found("directory", &target.shown));
@@ -347,7 +362,7 @@ fn place(source: &Source, target: &Target, owner: Owner, overwrite: bool) -> Res
         }
         (Some(name), _) => {
             make_way(&target.dir, name, source.dir, overwrite, &target.shown)?;
-            copy.object(&source.handle, name).map_err(failed)?;
+            copy.object(&source.handle, place, name).map_err(failed)?;
         }
     }
     let done = copy.finish();
@@ -491,7 +506,7 @@ mod tests {
             let named = Named::Host(append(&self.base.join("src"), Path::new(from)));
             let source = Source::open(&Side::Host, &named, options)?;
             let target = Target::open(&Side::Inside(inside), &append(Path::new(""), Path::new(to)), to)?;
-            place(&source, &target, Owner::Caller, options.overwrite)
+            place(&source, &target, Owner::Caller, None, options.overwrite)
         }
 
         fn read(&self, path: &str) -> String {

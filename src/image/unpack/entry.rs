@@ -78,6 +78,8 @@ impl<'d, 'o> Unpacker<'d, 'o> {
         reader: &mut TarReader<'_, R>,
     ) -> Result<(), UnpackError> {
         self.count(member)?;
+        let given = self.options.chown.map(|(uid, gid)| Member { uid: uid.into(), gid: gid.into(), ..member.clone() });
+        let member = given.as_ref().unwrap_or(member);
         let path = walk::clean(&member.path)?;
         if path.is_empty() {
             return match member.kind {

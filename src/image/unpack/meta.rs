@@ -59,7 +59,6 @@ impl Setter {
                 (Ok(uid), Ok(gid)) if uid != u32::MAX && gid != u32::MAX => (uid, gid),
                 _ => return Err(unmapped(member)),
             },
-            Owners::Fixed { uid, gid } => (uid, gid),
             Owners::Record | Owners::Caller => return Ok(None),
         };
         if !self.always_chown && uid == self.uid && gid == self.gid {

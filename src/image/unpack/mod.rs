@@ -49,13 +49,6 @@ pub enum Owners {
     Set,
     /// Record owner and mode in `user.containers.override_stat` (only one id is mapped).
     Record,
-    /// Everything belongs to this user and group.
-    Fixed {
-        /// User.
-        uid: u32,
-        /// Group.
-        gid: u32,
-    },
     /// Everything belongs to the caller.
     Caller,
 }
@@ -96,6 +89,8 @@ impl Default for Limits {
 pub struct UnpackOptions {
     /// Owners.
     pub owners: Owners,
+    /// Everything is this user's and group's, whatever the archive says.
+    pub chown: Option<(u32, u32)>,
     /// Whiteouts.
     pub whiteouts: Whiteouts,
     /// Bounds.

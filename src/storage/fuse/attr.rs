@@ -1,12 +1,11 @@
 //! Changing attributes, with set-user-id bits dropped where the kernel leaves that to us.
 
-use std::ffi::OsStr;
 use std::sync::Arc;
 
-use rustix::fs::{self, Stat, Timespec, Timestamps, XattrFlags};
+use rustix::fs::{self, Stat, Timespec, Timestamps};
 use rustix::io::{Errno, Result};
 
-use super::ids::{self, Override};
+use super::ids::Override;
 use super::node::{Node, UPPER, read, write};
 use super::overlay::Overlay;
 
@@ -53,7 +52,7 @@ impl Overlay {
                 // Here no file system drops set-user-id with the owner.
                 let now = if node.is_file() && (uid.is_some() || gid.is_some()) { without_suid(kept.mode) } else { kept.mode };
                 kept.mode = mode.map_or(now, |m| kept.mode & !0o7777 | m & 0o7777);
-                target.setxattr(OsStr::new(ids::OVERRIDE), kept.text().as_bytes(), XattrFlags::empty())?;
+                kept.keep(target)?;
             } else {
                 if uid.is_some() || gid.is_some() {
                     target.chown(uid, gid)?;

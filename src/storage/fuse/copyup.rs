@@ -270,7 +270,7 @@ impl Overlay {
         let kind = FileType::from_raw_mode(stat.st_mode);
         if self.has_overrides(UPPER) {
             if kind != FileType::Symlink {
-                to.setxattr(OsStr::new(ids::OVERRIDE), Override::of(stat).text().as_bytes(), XattrFlags::empty())?;
+                Override::of(stat).keep(to)?;
             }
         } else {
             if (stat.st_uid, stat.st_gid) != self.me {

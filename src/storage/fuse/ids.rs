@@ -1,9 +1,14 @@
 //! Owners: ids shifted between the layers and the mount, ids inside POSIX ACLs, and owners and
-//! modes kept in an extended attribute. Pure but for the types.
+//! modes kept in an extended attribute. Pure but for [`Override::keep`].
 
-use rustix::fs::Stat;
+use std::ffi::OsStr;
+
+use rustix::fs::{Stat, XattrFlags};
+use rustix::io::Errno;
 
 use super::options::{IdExtent, Options};
+use super::target::Target;
+use crate::userns::owner::on_disk_mode;
 
 /// Where owners and modes are kept when the inode cannot have them.
 pub(super) const OVERRIDE: &str = "user.containers.override_stat";
@@ -157,6 +162,19 @@ impl Override {
     /// The override that says what `stat` says.
     pub(super) fn of(stat: &Stat) -> Self {
         Self { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode, rdev: stat.st_rdev }
+    }
+
+    /// Keeps it with a file. The mode on disk is the one that goes with it: whoever reads the record outside of the mount
+    /// takes another for one set since (`userns::owner`).
+    pub(super) fn keep(&self, target: &Target<'_>) -> Result<(), Errno> {
+        target.setxattr(OsStr::new(OVERRIDE), self.text().as_bytes(), XattrFlags::empty())?;
+        let stat = target.stat()?;
+        let kind = stat.st_mode & S_IFMT;
+        let on_disk = on_disk_mode(self.mode, kind);
+        if matches!(kind, 0o100_000 | 0o040_000) && stat.st_mode & 0o7777 != on_disk {
+            target.chmod(on_disk)?;
+        }
+        Ok(())
     }
 
     /// Puts the kept owner and mode in place of the inode's.
