@@ -74,9 +74,10 @@ fn first(run: &Path, mounts: bool) -> Result<Entered, UsernsError> {
     Ok(Entered { map })
 }
 
-/// Whether this process has entered A. Others need not find it any more.
-pub(super) fn has_entered() -> bool {
-    ENTERED.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+/// The map of A, if this process has entered it; it may be in a container's namespace by now.
+pub(super) fn entered_map() -> Option<IdMap> {
+    let state = ENTERED.lock().unwrap_or_else(PoisonError::into_inner);
+    state.as_ref().map(|(entered, _)| entered.map.clone())
 }
 
 /// Whether this process was started inside A, by `kelp unshare`. Enters nothing.

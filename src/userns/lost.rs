@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 use super::available::{available, single_is_asked};
-use super::enter::has_entered;
+use super::enter::entered_map;
 use super::{IdMap, is_inside};
 
 /// The file, in the data directory: lines `u FIRST COUNT` and `g FIRST COUNT` of ids of the host.
@@ -96,7 +96,8 @@ pub fn lost(data: &Path, run: &Path) -> Lost {
     if uids.is_empty() && gids.is_empty() {
         return Lost::default();
     }
-    let now = if has_entered() || is_inside(run) { IdMap::of_process("self").unwrap_or_default() } else { available().0 };
+    let inside = || is_inside(run).then(|| IdMap::of_process("self").unwrap_or_default());
+    let now = entered_map().or_else(inside).unwrap_or_else(|| available().0);
     let ranges = |extents: &[super::Extent]| extents.iter().map(|extent| (extent.outside, extent.count)).collect::<Ranges>();
     Lost { uids: without(&uids, &ranges(&now.uids)), gids: without(&gids, &ranges(&now.gids)), before: uids, asked: single_is_asked() }
 }
