@@ -437,9 +437,10 @@ fn network_settings(engine: &Engine, entry: &Entry) -> Value {
     let modes = if record.spec.network.modes.is_empty() { &default[..] } else { &record.spec.network.modes[..] };
     let leases = run.map(|run| run.networks.as_slice()).unwrap_or_default();
     let mut networks: Map<String, Value> = modes.iter().flat_map(|mode| endpoints(engine, mode, &record.id, &ip)).collect();
-    networks.extend(leases.iter().map(|lease| {
-        let wanted = attachments(modes).into_iter().find(|each| each.network == lease.network);
-        (lease.network.clone(), user_network(record, lease, wanted.as_ref()))
+    // What is between two runs has leases of the last one, also on networks it has been taken from since.
+    networks.extend(leases.iter().filter_map(|lease| {
+        let wanted = attachments(modes).into_iter().find(|each| each.network == lease.network || lease.network_id.starts_with(&each.network))?;
+        Some((lease.network.clone(), user_network(record, lease, &wanted)))
     }));
     for wanted in attachments(modes) {
         if let Some(value) = networks.get_mut(&wanted.network) {
@@ -470,14 +471,14 @@ fn network_settings(engine: &Engine, entry: &Entry) -> Value {
 }
 
 /// The entry of a user network that a running container is on.
-fn user_network(record: &ContainerRecord, lease: &Lease, wanted: Option<&Attachment>) -> Value {
+fn user_network(record: &ContainerRecord, lease: &Lease, wanted: &Attachment) -> Value {
     let text = |ip: Option<std::net::IpAddr>| ip.map(|ip| ip.to_string()).unwrap_or_default();
     let short = record.id.get(..12).unwrap_or(&record.id);
     let mut names = vec![record.name.clone(), short.to_owned()];
     names.extend(lease.aliases.iter().filter(|alias| **alias != record.name).cloned());
-    let ipam = match wanted.map(|wanted| (wanted.ip, wanted.ip6)) {
-        None | Some((None, None)) => Value::Null,
-        Some((ip, ip6)) => json!({"IPv4Address": text(ip.map(Into::into)), "IPv6Address": text(ip6.map(Into::into))}),
+    let ipam = match (wanted.ip, wanted.ip6) {
+        (None, None) => Value::Null,
+        (ip, ip6) => json!({"IPv4Address": text(ip.map(Into::into)), "IPv6Address": text(ip6.map(Into::into))}),
     };
     json!({
         "IPAMConfig": ipam,
