@@ -270,6 +270,17 @@ fn modes_that_are_set_count() {
     kelp.run(["run", "--rm", "--network", "none", "made", "sh", "-c", seen]).success().stdout("1777\n644");
 }
 
+#[test]
+fn set_group_id_directories_pass_their_group_on() {
+    let kelp = single_busybox();
+    let script = "cd /; umask 022; mkdir s p; chown 0:60 s p; chmod 2775 s; touch s/f p/f; mkdir s/d; ln -s f s/l; echo more >> s/f; stat -c %g s/f s/d p/f; touch s/d/g";
+    kelp.run(["run", "--name", "c", "--network", "none", "--fake-ids", "full", "busybox", "sh", "-c", script]).success().stdout("60\n60\n0");
+    let mut lines: Vec<String> = exported(&kelp, "c", &["s/", "s/f", "s/d/", "s/d/g", "s/l", "p/", "p/f"]).lines().map(str::to_owned).collect();
+    lines.sort();
+    let wanted = ["-rw-r--r-- 0/0", "-rw-r--r-- 0/60", "-rw-r--r-- 0/60", "drwxr-sr-x 0/60", "drwxr-xr-x 0/60", "drwxrwsr-x 0/60", "lrwxrwxrwx 0/60"];
+    assert_eq!(lines, wanted);
+}
+
 /// write(2) takes set-id bits from a file, unless root writes.
 #[test]
 fn who_writes_to_a_file_takes_its_set_id_bits() {

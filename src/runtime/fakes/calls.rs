@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::Hello;
 use super::ids::{Change, Identity, SAME, Table};
 use super::layout;
-use super::make::Made;
+use super::make::{Made, inherited_group};
 use super::paths::{Dir, of_fd, read_path, resolve, resolve_parent};
 use crate::runtime::plan::seccomp::{Arch, fakes};
 use crate::sys::notify::{self, Answer, Notification};
@@ -404,23 +404,22 @@ impl Session {
         if flags & libc::O_CREAT == 0 { Ok(Answer::Continue) } else { self.make(n, dir, path) }
     }
 
-    /// Something is about to be made, by a process that believes to be somebody else.
+    /// Something is about to be made, by a process that believes to be somebody else, or where another group is passed on.
     fn make(&mut self, n: &Notification, dir: Dir, path: u64) -> Result<Answer, Errno> {
         let identity = self.identity(n.pid);
         let ids = (identity.user.files, identity.group.files);
-        if ids == (self.hello.uid, self.hello.gid) {
-            return Ok(Answer::Continue);
-        }
-        let begin = || -> Result<(OwnedFd, Vec<u8>), Errno> {
+        let is_usual = ids == (self.hello.uid, self.hello.gid);
+        let begin = || -> Result<Option<(OwnedFd, Vec<u8>)>, Errno> {
             let (parent, name) = resolve_parent(dir, &read_path(n.pid, path)?)?;
+            if is_usual && inherited_group(&parent).is_none_or(|group| group == ids.1) {
+                return Ok(None);
+            }
             self.valid(n)?;
             // What is there already keeps its owner.
-            match owner::stat_at(&parent, &name) {
-                Err(Errno::NOENT) => Ok((parent, name)),
-                _ => Err(Errno::EXIST),
-            }
+            Ok(matches!(owner::stat_at(&parent, &name), Err(Errno::NOENT)).then_some((parent, name)))
         };
-        if let Ok((parent, name)) = begin() {
+        // What is wrong with it the kernel tells best itself.
+        if let Ok(Some((parent, name))) = begin() {
             self.made.begin(n.pid, parent, name, ids);
         }
         Ok(Answer::Continue)

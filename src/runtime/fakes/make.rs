@@ -53,7 +53,7 @@ impl Making {
     /// Whether there was something to record.
     fn record(&self) -> bool {
         let Ok(stat) = owner::stat_at(&self.parent, &self.name) else { return false };
-        let (uid, gid) = self.ids;
+        let (uid, gid) = (self.ids.0, inherited_group(&self.parent).unwrap_or(self.ids.1));
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile | FileType::Directory => {
                 let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -62,7 +62,6 @@ impl Making {
                     && owner::find(&file, &stat).is_none()
                 {
                     let before = Owner::of(&stat);
-                    let gid = self.inherited_group().unwrap_or(gid);
                     let _ = owner::record(&file, Owner { uid, gid, ..before });
                 }
             }
@@ -71,11 +70,11 @@ impl Making {
         }
         true
     }
+}
 
-    /// Set-group-id directories pass their group on.
-    fn inherited_group(&self) -> Option<u32> {
-        let stat = rustix::fs::fstat(&self.parent).ok()?;
-        let parent = owner::effective(&self.parent, &stat);
-        (parent.mode & 0o2000 != 0).then_some(parent.gid)
-    }
+/// The group a directory passes on: with its set-group-id bit, its own.
+pub(super) fn inherited_group(directory: &OwnedFd) -> Option<u32> {
+    let stat = rustix::fs::fstat(directory).ok()?;
+    let owner = owner::effective(directory, &stat);
+    (owner.mode & 0o2000 != 0).then_some(owner.gid)
 }
