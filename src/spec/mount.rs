@@ -107,7 +107,7 @@ pub struct MountOptions {
     pub overlay_dirs: Option<OverlayDirs>,
     /// `nocopy`: do not fill a new volume from the image.
     pub no_copy: bool,
-    /// `idmap`.
+    /// `idmap`: the source's ids are those of the container, as they are without a map of its own.
     pub idmap: bool,
 }
 

@@ -197,3 +197,11 @@ fn terminals_of_their_own() {
         .stdout_has("mode=620")
         .stdout_has("max=3");
 }
+
+#[test]
+fn mapped_mounts_are_refused_where_ids_are_shifted() {
+    let kelp = Kelp::busybox();
+    let mount = format!("{}:/x:idmap", kelp.work().display());
+    kelp.sh(&["-v", &mount], "stat -c %u /x").success().stdout("0");
+    kelp.sh(&["--userns", "nomap", "-v", &mount], "true").code(125).stderr_has("idmap").stderr_has(":O");
+}

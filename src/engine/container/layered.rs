@@ -72,7 +72,7 @@ pub(super) fn of(
     // Files of the host belong to who they belong to there, as in a bind; but where the user is nobody, such a mount would
     // be of no use: then they belong to whom they do in a container that is not shifted.
     let host_ids = !is_image && map.inside(0, 0).is_some();
-    let shifted = is_shifted(record) && !single && !host_ids || is_image && lower.iter().any(|layer| is_foreign(layer));
+    let shifted = is_shifted(&record.spec.namespaces) && !single && !host_ids || is_image && lower.iter().any(|layer| is_foreign(layer));
     let all: Vec<PathBuf> = lower.iter().cloned().chain(writes.iter().map(|(upper, _)| upper.clone())).collect();
     let driver = if is_image { driver::choose_for(engine, shifted, single, &all)? } else { driver::choose(engine, shifted)? };
     let text = |path: &Path| path.display().to_string();
@@ -82,7 +82,7 @@ pub(super) fn of(
         target: text(&target),
         volatile: record.spec.lifecycle.remove && mount.options.overlay_dirs.is_none(),
         fuse: driver == Driver::Fuse,
-        host_ids: host_ids && is_shifted(record),
+        host_ids: host_ids && is_shifted(&record.spec.namespaces),
         name: if is_image { format!("image {}", mount.source) } else { mount.source.clone() },
     })
 }

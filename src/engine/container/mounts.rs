@@ -19,6 +19,10 @@ use crate::volume::{Backing, NewVolume, Volumes};
 
 /// All mounts, outer before inner. The caller holds the volume lock until the container's record is written.
 pub(super) fn resolve(engine: &Engine, spec: &ContainerSpec, image: &ImageConfig) -> Result<Vec<ResolvedMount>, Error> {
+    if super::plan::is_shifted(&spec.namespaces) && spec.storage.mounts.iter().any(|mount| mount.options.idmap) {
+        let message = "mount option idmap: the kernel gives mapped mounts to root of the host alone; an overlay (`-v DIR:TARGET:O`) shows files as the container's";
+        return Err(Error::Usage(message.to_owned()));
+    }
     let mut mounts: Vec<ResolvedMount> = Vec::new();
     for text in &spec.storage.volumes_from {
         for mount in from_container(engine, text)? {

@@ -324,8 +324,7 @@ fn container_map(map: &IdMap, spec: &NamespaceSpec, chosen: Option<(u32, u32)>) 
 }
 
 /// Whether the container's ids differ from the image's as the kernel's overlay would show them.
-pub(super) fn is_shifted(record: &ContainerRecord) -> bool {
-    let spaces = &record.spec.namespaces;
+pub(super) fn is_shifted(spaces: &NamespaceSpec) -> bool {
     !spaces.uid_map.is_empty()
         || !spaces.gid_map.is_empty()
         || matches!(spaces.user, UserNamespaceMode::KeepId { .. } | UserNamespaceMode::NoMap | UserNamespaceMode::Auto { .. })
@@ -349,7 +348,7 @@ fn root(engine: &Engine, record: &ContainerRecord, layers: &[std::path::PathBuf]
     let (upper, work, target) = (text(dir.join("upper")), text(dir.join("work")), text(dir.join("merged")));
     // A volatile overlay cannot be mounted a second time: only for what is thrown away.
     let volatile = record.spec.lifecycle.remove;
-    let shifted = is_shifted(record) && !single || layers.iter().any(|layer| is_foreign(layer));
+    let shifted = is_shifted(&record.spec.namespaces) && !single || layers.iter().any(|layer| is_foreign(layer));
     if single {
         super::one_id::mark(&dir.join("upper"));
     }
