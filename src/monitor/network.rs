@@ -129,7 +129,8 @@ fn netns_of(pid: i32) -> Result<Option<OwnedFd>, String> {
     let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
     match rustix::fs::open(format!("/proc/{pid}/ns/net"), flags, rustix::fs::Mode::empty()) {
         Ok(netns) => Ok(Some(netns)),
-        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+        // EACCES is what procfs says of a process that goes while the link is followed; of one that lives root may look.
+        Err(Errno::NOENT | Errno::SRCH | Errno::ACCESS) => Ok(None),
         Err(errno) => Err(format!("cannot open the network namespace: {errno}")),
     }
 }

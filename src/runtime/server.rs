@@ -2,10 +2,11 @@
 //!
 //! Whoever starts one has mounted the device, or was handed it by the container's first process.
 
-use std::fmt::Write as _;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
+
+use super::plan::served;
 
 /// What is to be served.
 #[derive(Debug, Clone, Copy)]
@@ -44,26 +45,12 @@ impl Served<'_> {
     }
 
     fn options(&self) -> String {
-        let escaped = |path: &str| path.replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
-        let lower: Vec<String> = self.lower.iter().map(|path| escaped(path)).collect();
-        let mut options = format!("lowerdir={}", lower.join(":"));
-        if let Some((upper, work)) = self.upper {
-            let _ = write!(options, ",upperdir={},workdir={}", escaped(upper), escaped(work));
-        }
-        if self.volatile {
-            options.push_str(",volatile");
-        }
+        let words = served::words(self.lower, self.upper, self.volatile);
         match self.owners {
-            ShownOwners::Stored => {}
-            ShownOwners::Root => options.push_str(",squash_to_root"),
-            ShownOwners::One(uid, gid) => {
-                let _ = write!(
-                    options,
-                    ",xattr_permissions=0,squash_to_uid={uid},squash_to_gid={gid},uidmapping=0:{uid}:1,gidmapping=0:{gid}:1"
-                );
-            }
+            ShownOwners::Stored => words,
+            ShownOwners::Root => words + ",squash_to_root",
+            ShownOwners::One(uid, gid) => words + &served::one_id(uid, gid),
         }
-        options
     }
 }
 

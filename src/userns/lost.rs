@@ -3,16 +3,20 @@
 //! Whoever puts files of several owners into a store notes the user's ranges beside them. That is all there is to know by:
 //! looking at the owners of all files would take too long.
 
-use std::fs;
-use std::io;
+use std::ffi::{CStr, OsStr};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::available::{available, single_is_asked};
 use super::enter::entered_map;
 use super::{IdMap, is_inside};
+use crate::sys::beside::{self, Swept};
 
 /// The file, in the data directory: lines `u FIRST COUNT` and `g FIRST COUNT` of ids of the host.
-const NOTED: &str = "ids";
+const NOTED: &CStr = c"ids";
 
 /// Ranges of ids of the host, (first, count).
 type Ranges = Vec<(u32, u32)>;
@@ -55,13 +59,14 @@ fn add(data: &Path, uids: &[(u32, u32)], gids: &[(u32, u32)]) -> io::Result<()> 
         old.iter().chain(new).map(|(first, count)| format!("{kind} {first} {count}\n")).collect()
     };
     let text = lines('u', &known_uids, &new_uids) + &lines('g', &known_gids, &new_gids);
-    let aside = data.join(format!("{NOTED}.{}", std::process::id()));
-    let noted = fs::write(&aside, text).and_then(|()| fs::rename(&aside, data.join(NOTED)));
-    noted.inspect_err(|_| drop(fs::remove_file(&aside)))
+    let dir = File::open(data)?;
+    let noted = beside::file(dir.as_fd(), NOTED, &mut Swept::default())?;
+    File::from(noted.fd().try_clone_to_owned()?).write_all(text.as_bytes())?;
+    Ok(noted.settle()?)
 }
 
 fn noted(data: &Path) -> (Ranges, Ranges) {
-    let text = fs::read_to_string(data.join(NOTED)).unwrap_or_default();
+    let text = fs::read_to_string(data.join(OsStr::from_bytes(NOTED.to_bytes()))).unwrap_or_default();
     let of = |kind: &str| {
         let range = |line: &str| {
             let mut words = line.split(' ');

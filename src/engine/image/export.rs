@@ -1,9 +1,7 @@
 //! The images of a build for several platforms, written elsewhere: as one OCI layout, or their files as one tar archive.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +13,6 @@ use crate::image::archive::{self, SaveFormat, SaveOptions, Target};
 use crate::image::lease::Lease;
 use crate::image::lists::List;
 use crate::spec::{Digest, Reference};
-use crate::userns::IdMap;
 
 /// Where an OCI layout is written.
 #[derive(Debug, Clone, Copy)]
@@ -88,15 +85,10 @@ fn write_trees(engine: &Engine, images: &[(String, String)], newest: Option<i64>
     let failed = || Error::io("write", "the archive");
     let store = store(engine);
     let mut tar = TarWriter::new(BufWriter::with_capacity(256 << 10, out));
-    let options = TreeOptions { newest, overrides: IdMap::is_single_here(), ..TreeOptions::default() };
     for (image, dir) in images {
         let run = store.for_run(store.resolve(image)?.record)?;
-        let layers: Vec<OwnedFd> = run
-            .layers
-            .iter()
-            .rev()
-            .map(|dir| File::open(dir).map(OwnedFd::from).map_err(Error::io("open", dir)))
-            .collect::<Result<_, _>>()?;
+        let (layers, overrides) = super::opened(&run)?;
+        let options = TreeOptions { newest, overrides, ..TreeOptions::default() };
         tar.directory(dir, 0o755, newest.unwrap_or(0)).map_err(failed())?;
         tar.merged_below(&layers, dir.as_bytes(), &options).map_err(failed())?;
     }

@@ -31,6 +31,9 @@ pub use sign::{Signed, sign, verify};
 pub use transfer::{Output, import, load, save};
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -38,10 +41,12 @@ use super::options::{RemoveImageOptions, RemoveOptions};
 use super::mounted::{self, Of};
 use super::{Engine, Error, Kind};
 use crate::format::{duration, size, time};
-use crate::image::store::RemoveReport;
+use crate::image::store::{RemoveReport, RunImage};
 use crate::image::{Image, ImageStore, LayerStore, Removal, StoreError};
 use crate::spec::Digest;
 use crate::state::Containers;
+use crate::userns::IdMap;
+use crate::userns::owner::are_recorded;
 
 /// The images of this user.
 pub(crate) fn store(engine: &Engine) -> ImageStore {
@@ -173,6 +178,14 @@ fn remove_users(engine: &Engine, id: &Digest) -> Result<bool, Error> {
         any = true;
     }
     Ok(any)
+}
+
+/// Opens an image's layers, topmost first, to be read as one tree; and whether owners are recorded in them, as with one id
+/// now or when they were made.
+fn opened(image: &RunImage) -> Result<(Vec<OwnedFd>, bool), Error> {
+    let recorded = IdMap::is_single_here() || image.layers.iter().any(|layer| are_recorded(layer));
+    let open = |layer: &PathBuf| File::open(layer).map(OwnedFd::from).map_err(Error::io("open", layer));
+    Ok((image.layers.iter().rev().map(open).collect::<Result<_, _>>()?, recorded))
 }
 
 /// Deleting files takes long; nobody waits for it.

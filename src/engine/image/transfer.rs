@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Write};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::engine::options::{ArchiveFormat, ImportOptions, SaveOptions};
@@ -154,14 +153,9 @@ fn squashed(
     let mut made = Vec::new();
     for (image, names) in wanted {
         let run = store.for_run(image.record.clone())?;
-        let layers: Vec<OwnedFd> = run
-            .layers
-            .iter()
-            .rev()
-            .map(|dir| File::open(dir).map(OwnedFd::from).map_err(Error::io("open", dir)))
-            .collect::<Result<_, _>>()?;
+        let (layers, overrides) = super::opened(&run)?;
         let layer = compose::copy_layer(store, &mut lease, single_id, |tar| {
-            tar.merged(&layers, &TreeOptions { overrides: single_id, ..TreeOptions::default() })
+            tar.merged(&layers, &TreeOptions { overrides, ..TreeOptions::default() })
         })?;
         let mut config = run.config;
         config.rootfs.diff_ids.clear();

@@ -332,7 +332,7 @@ impl Session {
         if FileType::from_raw_mode(mode) == FileType::RegularFile {
             // As chown(2) does.
             mode = without_set_id(mode);
-            let real = stat.st_mode & if stat.st_mode & 0o10 == 0 { !0o4000 } else { !0o6000 };
+            let real = without_set_id(stat.st_mode);
             if real != stat.st_mode {
                 use std::os::fd::AsRawFd as _;
                 let path = format!("/proc/self/fd/{}", file.as_raw_fd());

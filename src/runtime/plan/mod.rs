@@ -4,7 +4,7 @@
 pub mod masks;
 pub mod mounts;
 pub mod seccomp;
-mod served;
+pub mod served;
 pub mod ulimit;
 pub mod users;
 

@@ -26,12 +26,11 @@ impl Plan {
     }
 
     /// Where there is one id everything belongs to it; who it counts as belonging to is the supervisor's affair.
-    fn of_one_id(&self, mut words: String) -> String {
-        if let Some(one) = &self.process.one_id {
-            let (uid, gid) = (one.uid, one.gid);
-            let _ = write!(words, ",xattr_permissions=0,squash_to_uid={uid},squash_to_gid={gid},uidmapping=0:{uid}:1,gidmapping=0:{gid}:1");
+    fn of_one_id(&self, words: String) -> String {
+        match &self.process.one_id {
+            Some(one) => words + &one_id(one.uid, one.gid),
+            None => words,
         }
-        words
     }
 
     /// Owners are who they are on the host.
@@ -47,7 +46,13 @@ impl Plan {
     }
 }
 
-fn words(lower: &[String], writes: Option<(&str, &str)>, volatile: bool) -> String {
+/// Everything belongs to the one id there is, which is called this; records are left to who reads them.
+pub fn one_id(uid: u32, gid: u32) -> String {
+    format!(",xattr_permissions=0,squash_to_uid={uid},squash_to_gid={gid},uidmapping=0:{uid}:1,gidmapping=0:{gid}:1")
+}
+
+/// The directories, topmost first, and where changes go; without syncing when `volatile`.
+pub fn words(lower: &[String], writes: Option<(&str, &str)>, volatile: bool) -> String {
     let escaped = |path: &str| path.replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
     let mut words = format!("lowerdir={}", lower.iter().map(|path| escaped(path)).collect::<Vec<_>>().join(":"));
     if let Some((upper, work)) = writes {
