@@ -1,3 +1,5 @@
+//! What a step becomes, what is kept of it, and who may take it away meanwhile.
+
 use super::*;
 
 #[test]
