@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::Monitor;
-use super::protocol::{MAX_PACKET, Reply, Request, kind, send_reply};
+use super::protocol::{MAX_PACKET, Reply, Request, kind, packet_of, send_reply};
 use crate::runtime::init::{Descriptors, Stdio};
 use crate::runtime::fakes::hand_over;
 use crate::runtime::join::{self, Said};
@@ -120,9 +120,16 @@ impl Client {
     }
 
     /// Tells of the container's end, as the client wants it told.
-    pub(super) fn tell_end(&self, code: i32) {
+    pub(super) fn tell_end(&mut self, code: i32) {
         match self.purpose {
-            Purpose::Attached { .. } | Purpose::Waiting => self.reply(&Reply::Exited { code }, &[]),
+            Purpose::Attached { .. } | Purpose::Waiting => {
+                let reply = Reply::Exited { code };
+                let sent = self.socket.as_ref().map(|socket| send_reply(socket.as_fd(), &reply, &[]));
+                if let Some(Err(Errno::AGAIN | Errno::NOBUFS)) = sent {
+                    // It has not read the last output yet: told when there is room, at the latest before we go.
+                    self.pending = packet_of(&reply).ok();
+                }
+            }
             Purpose::Stopping | Purpose::New | Purpose::Holding | Purpose::Checking | Purpose::Exec { .. } => {}
         }
     }

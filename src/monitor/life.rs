@@ -339,7 +339,7 @@ impl Monitor {
         if self.start.remove {
             crate::state::remove::hide(&self.paths, &self.start.id, &self.start.name);
         }
-        self.clients.iter().for_each(|client| client.tell_end(code));
+        self.clients.iter_mut().for_each(|client| client.tell_end(code));
         self.clients.iter().for_each(Client::tell_done);
         self.over = true;
         if let Some(helper) = helper.filter(|_| !self.helper_reaped) {
@@ -392,7 +392,8 @@ impl Monitor {
         if self.start.remove {
             crate::state::remove::hide(&self.paths, &self.start.id, &self.start.name);
         }
-        self.clients.iter().for_each(|client| client.tell_end(self.last_exit.code));
+        let code = self.last_exit.code;
+        self.clients.iter_mut().for_each(|client| client.tell_end(code));
         self.clients.iter().for_each(Client::tell_done);
         self.over = true;
     }
@@ -525,6 +526,7 @@ impl Monitor {
     /// Leaves nothing behind but the records. Everybody who waits has been told.
     pub(super) fn farewell(&mut self) {
         self.clients.iter().for_each(Client::tell_done);
+        self.flush_clients();
         self.clients.clear();
         self.listeners.clear();
         let run = self.paths.container_run(&self.start.id);

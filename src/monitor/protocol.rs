@@ -227,8 +227,17 @@ pub fn send_request(socket: BorrowedFd<'_>, request: &Request, fds: &[BorrowedFd
 
 /// Sends a reply without waiting; a client that does not listen misses it.
 pub fn send_reply(socket: BorrowedFd<'_>, reply: &Reply, fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
-    let text = serde_json::to_vec(reply).map_err(|_| Errno::INVAL)?;
-    socket::send(socket, &[IoSlice::new(&[kind::REPLY]), IoSlice::new(&text)], fds, false)
+    socket::send(socket, &[IoSlice::new(&packet_of(reply)?)], fds, false)
+}
+
+/// A reply as it is sent.
+///
+/// # Errors
+/// One that cannot be written down.
+pub fn packet_of(reply: &Reply) -> Result<Vec<u8>, Errno> {
+    let mut packet = vec![kind::REPLY];
+    serde_json::to_writer(&mut packet, reply).map_err(|_| Errno::INVAL)?;
+    Ok(packet)
 }
 
 /// One packet from a monitor.
